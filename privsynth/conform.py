@@ -1,0 +1,294 @@
+"""Make raw Arrow columns keep to a schema: types first, then domains; refuse with counts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from privsynth.errors import DataError, SchemaError
+from privsynth.schema import (
+    OTHER,
+    BooleanColumn,
+    CategoricalColumn,
+    Column,
+    DateColumn,
+    DatetimeColumn,
+    IdColumn,
+    IntegerColumn,
+    NumericColumn,
+    OrdinalColumn,
+    Schema,
+    TextColumn,
+)
+
+_INTEGER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.0+)?\s*$"
+_NUMBER_TEXT = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+_DATE_TEXT = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*$"
+_DATETIME_TEXT = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?\s*$"
+
+
+def conform(raw: pa.Table, schema: Schema) -> tuple[pa.Table, dict[str, pa.DataType]]:
+    """The columns of the schema in canonical types, and the types in which they came."""
+    _same_columns(raw.column_names, list(schema.columns))
+    columns: dict[str, pa.ChunkedArray] = {}
+    storage: dict[str, pa.DataType] = {}
+    for name, column in schema.columns.items():
+        source = raw.column(name)
+        typed = _typed(name, source, column)
+        _check_missing(name, typed, column)
+        _check_unit(name, typed, schema)
+        columns[name] = _in_domain(name, typed, column)
+        storage[name] = _storage(source.type, columns[name], column)
+    return pa.table(columns), storage
+
+
+def _same_columns(found: list[str], declared: list[str]) -> None:
+    if repeated := sorted({name for name in found if found.count(name) > 1}):
+        raise DataError(f"column {repeated[0]!r}: the name occurs more than once in the table")
+    if absent := [name for name in declared if name not in found]:
+        raise SchemaError(f"column {absent[0]!r}: in the schema, but not in the table{_more(absent)}")
+    if extra := [name for name in found if name not in declared]:
+        raise SchemaError(
+            f"column {extra[0]!r}: in the table, but not in the schema{_more(extra)}; "
+            "describe it there or leave it out of the file"
+        )
+
+
+def _more(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def fail(name: str, n_bad: int, rule: str) -> NoReturn:
+    """Raise for `n_bad` values of a column that break a rule; never shows the values."""
+    if n_bad == 1:
+        verb, _, rest = rule.partition(" ")
+        rule = {"are": "is", "lie": "lies"}.get(verb, verb) + " " + rest
+    raise SchemaError(f"column {name!r}: {n_bad} value{'' if n_bad == 1 else 's'} {rule}")
+
+
+def _typed(name: str, source: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    """The column in its canonical type."""
+    if pa.types.is_dictionary(source.type):
+        source = source.cast(source.type.value_type)
+    if pa.types.is_null(source.type):
+        source = source.cast(pa.string())
+    if pa.types.is_large_string(source.type):
+        source = source.cast(pa.string())
+    match column:
+        case IntegerColumn():
+            return _integers(name, source)
+        case NumericColumn():
+            return _numbers(name, source)
+        case BooleanColumn():
+            return _booleans(name, source)
+        case DateColumn():
+            return _moments(name, source, _DATE_TEXT, "are not dates (YYYY-MM-DD)", pa.date32())
+        case DatetimeColumn():
+            return _moments(
+                name, source, _DATETIME_TEXT, "are not date-times (ISO 8601)", pa.timestamp("us")
+            )
+        case _:
+            return _text(name, source)
+
+
+def _blank_is_missing(source: pa.ChunkedArray) -> pa.ChunkedArray:
+    blank = pc.equal(pc.utf8_trim_whitespace(source), "")
+    return pc.if_else(blank, pa.scalar(None, pa.string()), source)
+
+
+def _parsed(
+    name: str, source: pa.ChunkedArray, pattern: str, rule: str, to: pa.DataType
+) -> pa.ChunkedArray:
+    """Text that follows a pattern, cast; refuses text that does not."""
+    text = _blank_is_missing(source)
+    fits = pc.fill_null(pc.match_substring_regex(text, pattern), True)
+    if n_bad := text.length() - pc.sum(fits).as_py():
+        fail(name, n_bad, rule)
+    try:
+        return pc.utf8_trim_whitespace(text).cast(to)
+    except pa.ArrowInvalid:
+        n_bad = sum(_unreadable(value, to) for value in text.to_pylist())
+        fail(name, n_bad, rule)
+
+
+def _unreadable(text: str | None, to: pa.DataType) -> bool:
+    if text is None:
+        return False
+    try:
+        pa.scalar(text.strip()).cast(to)
+    except pa.ArrowInvalid:
+        return True
+    return False
+
+
+def _integers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
+    rule = "are not whole numbers"
+    if pa.types.is_string(source.type):
+        numbers = _parsed(name, source, _INTEGER_TEXT, rule, pa.float64())
+        if _largest(numbers) < 2**53:
+            return numbers.cast(pa.int64())
+        return _parsed(name, source, r"^\s*[+-]?[0-9]{1,18}\s*$", rule, pa.int64())
+    numbers = _finite(name, _plain_number(name, source))
+    if pa.types.is_floating(numbers.type):
+        whole = pc.fill_null(pc.equal(pc.round(numbers), numbers), True)
+        if n_bad := numbers.length() - pc.sum(whole).as_py():
+            fail(name, n_bad, rule)
+    try:
+        return numbers.cast(pa.int64())
+    except pa.ArrowInvalid:
+        raise SchemaError(f"column {name!r}: values do not fit in 64 bits") from None
+
+
+def _largest(numbers: pa.ChunkedArray) -> float:
+    return float(pc.max(pc.abs(numbers)).as_py() or 0)
+
+
+def _numbers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_string(source.type):
+        source = _parsed(name, source, _NUMBER_TEXT, "are not numbers", pa.float64())
+    return _finite(name, _plain_number(name, source)).cast(pa.float64())
+
+
+def _plain_number(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_boolean(source.type):
+        raise SchemaError(f"column {name!r}: holds true and false where numbers are declared")
+    if pa.types.is_decimal(source.type):
+        return source.cast(pa.float64())
+    if not (pa.types.is_integer(source.type) or pa.types.is_floating(source.type)):
+        raise SchemaError(f"column {name!r}: holds {source.type} where numbers are declared")
+    return source
+
+
+def _finite(name: str, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """NaN is a missing entry; infinity is refused."""
+    if not pa.types.is_floating(numbers.type):
+        return numbers
+    infinite = pc.sum(pc.fill_null(pc.is_inf(numbers), False)).as_py() or 0
+    if infinite:
+        fail(name, infinite, "are infinite")
+    return pc.if_else(pc.is_nan(numbers), pa.scalar(None, numbers.type), numbers)
+
+
+_TRUE = pa.array(["true", "t", "yes", "y", "1"])
+_FALSE = pa.array(["false", "f", "no", "n", "0"])
+
+
+def _booleans(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_boolean(source.type):
+        return source
+    if pa.types.is_integer(source.type) or pa.types.is_floating(source.type):
+        source = _integers(name, source).cast(pa.string())
+    if not pa.types.is_string(source.type):
+        raise SchemaError(f"column {name!r}: holds {source.type} where a boolean is declared")
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(_blank_is_missing(source)))
+    true, false = pc.is_in(text, _TRUE), pc.is_in(text, _FALSE)
+    known = pc.or_(pc.or_(true, false), pc.is_null(text))
+    if n_bad := text.length() - pc.sum(known).as_py():
+        fail(name, n_bad, "are neither true nor false")
+    return pc.if_else(pc.is_null(text), pa.scalar(None, pa.bool_()), true)
+
+
+def _moments(
+    name: str, source: pa.ChunkedArray, pattern: str, rule: str, to: pa.DataType
+) -> pa.ChunkedArray:
+    """Dates or date-times, from text or from any temporal type; a time zone is read as UTC."""
+    if pa.types.is_string(source.type):
+        parsed = _parsed(name, source, pattern, rule, pa.timestamp("us"))
+    elif pa.types.is_timestamp(source.type):
+        parsed = source.cast(pa.timestamp(source.type.unit)).cast(pa.timestamp("us"), safe=False)
+    elif pa.types.is_date(source.type):
+        parsed = source.cast(pa.timestamp("us"))
+    else:
+        raise SchemaError(f"column {name!r}: holds {source.type} where dates are declared")
+    return parsed.cast(to, safe=False)
+
+
+def _text(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_floating(source.type):
+        numbers = _finite(name, source)
+        whole = pc.all(pc.fill_null(pc.equal(pc.round(numbers), numbers), True)).as_py()
+        source = numbers.cast(pa.int64()) if whole and _largest(numbers) < 2**53 else numbers
+    try:
+        return source.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SchemaError(f"column {name!r}: {source.type} cannot be read as text") from None
+
+
+def _check_missing(name: str, typed: pa.ChunkedArray, column: Column) -> None:
+    if typed.null_count == len(typed) and not isinstance(column, TextColumn | IdColumn):
+        raise SchemaError(
+            f"column {name!r}: every value is missing; leave it out of the file and the schema"
+        )
+    if typed.null_count and not column.missing and not isinstance(column, TextColumn | IdColumn):
+        fail(name, typed.null_count, "are missing, and the schema does not say missing = true")
+
+
+def _check_unit(name: str, typed: pa.ChunkedArray, schema: Schema) -> None:
+    if name == schema.privacy.unit and typed.null_count:
+        fail(name, typed.null_count, "are missing, but this column names the privacy unit")
+
+
+def _in_domain(name: str, typed: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    match column:
+        case CategoricalColumn() | OrdinalColumn():
+            return _known_categories(name, typed, column)
+        case IntegerColumn() | NumericColumn() | DateColumn() | DatetimeColumn():
+            return _in_range(name, typed, column)
+        case _:
+            return typed
+
+
+def _known_categories(
+    name: str, typed: pa.ChunkedArray, column: CategoricalColumn | OrdinalColumn
+) -> pa.ChunkedArray:
+    """Labels of the list; others go to the bucket, are learned privately, or are refused."""
+    if column.source == "private" and not column.categories:
+        return typed
+    # Blank text is a missing entry, unless the list holds it.
+    if "" not in column.categories:
+        typed = _blank_is_missing(typed)
+        _check_missing(name, typed, column)
+    known = pc.or_(pc.is_in(typed, pa.array(column.categories)), pc.is_null(typed))
+    n_bad = len(typed) - pc.sum(known).as_py()
+    if not n_bad or column.source == "private":
+        return typed
+    if not column.other:
+        fail(name, n_bad, "are not in its list of categories; add them, or set other = true")
+    return pc.if_else(known, typed, pa.scalar(OTHER))
+
+
+def _in_range(
+    name: str,
+    typed: pa.ChunkedArray,
+    column: IntegerColumn | NumericColumn | DateColumn | DatetimeColumn,
+) -> pa.ChunkedArray:
+    if column.lower is None or column.upper is None:
+        return typed
+    lower, upper = (_scalar(bound, typed.type) for bound in (column.lower, column.upper))
+    inside = pc.and_(pc.greater_equal(typed, lower), pc.less_equal(typed, upper))
+    n_bad = len(typed) - pc.sum(pc.fill_null(inside, True)).as_py()
+    if n_bad:
+        fail(name, n_bad, f"lie outside its domain [{column.lower}, {column.upper}]")
+    return typed
+
+
+def _scalar(bound: float | dt.date, to: pa.DataType) -> pa.Scalar:
+    return pa.scalar(bound).cast(to) if not isinstance(bound, float) else pa.scalar(bound, to)
+
+
+def _storage(source: pa.DataType, typed: pa.ChunkedArray, column: Column) -> pa.DataType:
+    """The type in which the column goes out: as it came, where every release can keep to it."""
+    if pa.types.is_dictionary(source):
+        source = source.value_type
+    may_be_other = isinstance(column, CategoricalColumn | OrdinalColumn) and (
+        column.other or column.source == "private"
+    )
+    plain = pa.types.is_primitive(source) or pa.types.is_string(source)
+    zoned = pa.types.is_timestamp(source) and source.tz is not None
+    from_text = pa.types.is_string(source) and not pa.types.is_string(typed.type)
+    if not plain or zoned or from_text or (may_be_other and not pa.types.is_string(source)):
+        return typed.type
+    return source

@@ -1,0 +1,197 @@
+"""Table: columns that keep to a schema. Its repr, and its errors, never show a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from privsynth.conform import conform
+from privsynth.errors import DataError, UsageError
+from privsynth.schema import DateColumn, DatetimeColumn, IntegerColumn, Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def rng(seed: int | None = None) -> np.random.Generator:
+    """A random generator for splits and sampling: from the operating system, or seeded for tests.
+
+    Private noise never comes from here: `privsynth.privacy.noise` has its own, secret source.
+    """
+    return np.random.default_rng(seed)
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """Rows that keep to a schema.
+
+    `data` holds canonical Arrow types: int64, double, string, bool, date32, timestamp[us].
+    `storage` remembers the type in which each column came in, so that it can go out the same.
+    """
+
+    schema: Schema
+    data: pa.Table
+    storage: Mapping[str, pa.DataType] = field(default_factory=dict)
+
+    @classmethod
+    def from_arrow(cls, raw: pa.Table, schema: Schema) -> Table:
+        """Read any Arrow table as records of the schema; SchemaError names the column and rule."""
+        if raw.num_rows == 0:
+            raise DataError("the table has no rows")
+        data, storage = conform(raw, schema)
+        return cls(schema, data, storage)
+
+    @classmethod
+    def from_pandas(cls, frame: pd.DataFrame, schema: Schema) -> Table:
+        """Read a data frame as records of the schema."""
+        if frame.columns.has_duplicates:
+            raise DataError("the table has duplicate column names")
+        try:
+            raw = pa.Table.from_pandas(frame, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            raise DataError("the data frame mixes types within a column") from None
+        return cls.from_arrow(raw, schema)
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.data.num_rows)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.data.column_names)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One column in its canonical Arrow type."""
+        return self.data.column(name)
+
+    def missing(self, name: str) -> np.ndarray:
+        """Where a column is missing: (n_rows,) booleans."""
+        return self.column(name).is_null().to_numpy(zero_copy_only=False)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A range column as numbers, (n_rows,): integers, doubles, days or microseconds from 1970.
+
+        Missing entries read 0 (integers, dates) or NaN (doubles); see `missing`.
+        """
+        column = self.column(name)
+        kind = self.schema.columns[name]
+        if isinstance(kind, DateColumn):
+            column = column.cast(pa.int32()).cast(pa.int64())
+        elif isinstance(kind, DatetimeColumn):
+            column = column.cast(pa.int64())
+        if isinstance(kind, DateColumn | DatetimeColumn | IntegerColumn):
+            return np.asarray(pc.fill_null(column, 0).to_numpy())
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    def labels(self, name: str) -> np.ndarray:
+        """A category column as text, (n_rows,) objects; missing entries are None."""
+        return np.asarray(self.column(name).to_numpy(zero_copy_only=False), dtype=object)
+
+    def units(self) -> np.ndarray:
+        """The number of the privacy unit to which each row belongs: (n_rows,) from 0."""
+        unit = self.schema.privacy.unit
+        if unit == "row":
+            return np.arange(self.n_rows)
+        encoded = self.column(unit).combine_chunks().dictionary_encode()
+        return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    @property
+    def n_units(self) -> int:
+        """Rows, or persons where the privacy unit is a column."""
+        return int(self.units().max()) + 1 if self.n_rows else 0
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The table of those rows, by position or by a boolean mask."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return Table(self.schema, self.data.take(pa.array(rows)), self.storage)
+
+    def split(self, control: float = 0.1, rng: np.random.Generator | None = None) -> tuple[Table, Table]:
+        """Train and control, split by privacy unit, so that no person is in both.
+
+        >>> import pandas as pd
+        >>> schema = Schema.parse({"dataset": {"id": "d"},
+        ...     "columns": {"age": {"kind": "integer", "lower": 0, "upper": 120}}})
+        >>> table = Table.from_pandas(pd.DataFrame({"age": range(100)}), schema)
+        >>> table.split(control=0.1)
+        (Table(90 rows × 1 column), Table(10 rows × 1 column))
+        """
+        if not 0 <= control < 1:
+            raise UsageError("control must be at least 0 and less than 1")
+        units, n_units = self.units(), self.n_units
+        n_control = round(control * n_units)
+        chosen = np.zeros(n_units, dtype=bool)
+        order = (rng or np.random.default_rng()).permutation(n_units)
+        chosen[order[:n_control]] = True
+        in_control = chosen[units]
+        return self.take(~in_control), self.take(in_control)
+
+    def bounded(self, rng: np.random.Generator) -> Table:
+        """At most `max_rows_per_unit` rows a person, chosen by a rule that sees that person alone."""
+        if self.schema.privacy.unit == "row":
+            return self
+        units = self.units()
+        order = np.lexsort((rng.random(self.n_rows), units))
+        starts = np.flatnonzero(np.r_[True, np.diff(units[order]) > 0])
+        position = np.arange(self.n_rows) - np.repeat(starts, np.diff(np.r_[starts, self.n_rows]))
+        keep = order[position < self.schema.privacy.max_rows_per_unit]
+        return self.take(np.sort(keep))
+
+    def to_arrow(self) -> pa.Table:
+        """The records in the types in which they came."""
+        columns = [
+            self.column(name).cast(self.storage.get(name, self.column(name).type))
+            for name in self.columns
+        ]
+        return pa.table(dict(zip(self.columns, columns, strict=True)))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The records as a data frame, in the types in which they came."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas(types_mapper=_nullable().get)
+        return frame
+
+    def frame(self) -> pd.DataFrame:
+        """The records as an analysis frame: Int64, float64, object labels, boolean, datetime64."""
+        frame: pd.DataFrame = self.data.to_pandas(
+            types_mapper={pa.int64(): _nullable()[pa.int64()], pa.bool_(): _nullable()[pa.bool_()]}.get,
+            date_as_object=False,
+        )
+        return frame
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def __repr__(self) -> str:
+        rows = f"{self.n_rows:,}".replace(",", " ")
+        n = len(self.columns)
+        return f"Table({rows} rows × {n} column{'' if n == 1 else 's'})"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What an assessment looks at: three tables of one schema; control may have no rows."""
+
+    train: Table
+    control: Table
+    synthetic: Table
+
+    @property
+    def schema(self) -> Schema:
+        return self.train.schema
+
+
+def _nullable() -> dict[pa.DataType, Any]:
+    import pandas as pd
+
+    return {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+    }
+
