@@ -23,11 +23,13 @@ from privsynth.schema import (
     Schema,
     TextColumn,
 )
-
-_INTEGER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.0+)?\s*$"
-_NUMBER_TEXT = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
-_DATE_TEXT = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*$"
-_DATETIME_TEXT = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?\s*$"
+from privsynth.schema.patterns import (
+    DATE_TEXT,
+    DATETIME_TEXT,
+    INTEGER_TEXT,
+    NUMBER_TEXT,
+    WHOLE_TEXT,
+)
 
 
 def conform(raw: pa.Table, schema: Schema) -> tuple[pa.Table, dict[str, pa.DataType]]:
@@ -49,7 +51,9 @@ def _same_columns(found: list[str], declared: list[str]) -> None:
     if repeated := sorted({name for name in found if found.count(name) > 1}):
         raise DataError(f"column {repeated[0]!r}: the name occurs more than once in the table")
     if absent := [name for name in declared if name not in found]:
-        raise SchemaError(f"column {absent[0]!r}: in the schema, but not in the table{_more(absent)}")
+        raise SchemaError(
+            f"column {absent[0]!r}: in the schema, but not in the table{_more(absent)}"
+        )
     if extra := [name for name in found if name not in declared]:
         raise SchemaError(
             f"column {extra[0]!r}: in the table, but not in the schema{_more(extra)}; "
@@ -85,10 +89,10 @@ def _typed(name: str, source: pa.ChunkedArray, column: Column) -> pa.ChunkedArra
         case BooleanColumn():
             return _booleans(name, source)
         case DateColumn():
-            return _moments(name, source, _DATE_TEXT, "are not dates (YYYY-MM-DD)", pa.date32())
+            return _moments(name, source, DATE_TEXT, "are not dates (YYYY-MM-DD)", pa.date32())
         case DatetimeColumn():
             return _moments(
-                name, source, _DATETIME_TEXT, "are not date-times (ISO 8601)", pa.timestamp("us")
+                name, source, DATETIME_TEXT, "are not date-times (ISO 8601)", pa.timestamp("us")
             )
         case _:
             return _text(name, source)
@@ -127,10 +131,10 @@ def _unreadable(text: str | None, to: pa.DataType) -> bool:
 def _integers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     rule = "are not whole numbers"
     if pa.types.is_string(source.type):
-        numbers = _parsed(name, source, _INTEGER_TEXT, rule, pa.float64())
+        numbers = _parsed(name, source, INTEGER_TEXT, rule, pa.float64())
         if _largest(numbers) < 2**53:
             return numbers.cast(pa.int64())
-        return _parsed(name, source, r"^\s*[+-]?[0-9]{1,18}\s*$", rule, pa.int64())
+        return _parsed(name, source, WHOLE_TEXT, rule, pa.int64())
     numbers = _finite(name, _plain_number(name, source))
     if pa.types.is_floating(numbers.type):
         whole = pc.fill_null(pc.equal(pc.round(numbers), numbers), True)
@@ -148,7 +152,7 @@ def _largest(numbers: pa.ChunkedArray) -> float:
 
 def _numbers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(source.type):
-        source = _parsed(name, source, _NUMBER_TEXT, "are not numbers", pa.float64())
+        source = _parsed(name, source, NUMBER_TEXT, "are not numbers", pa.float64())
     return _finite(name, _plain_number(name, source)).cast(pa.float64())
 
 
@@ -283,12 +287,39 @@ def _storage(source: pa.DataType, typed: pa.ChunkedArray, column: Column) -> pa.
     """The type in which the column goes out: as it came, where every release can keep to it."""
     if pa.types.is_dictionary(source):
         source = source.value_type
-    may_be_other = isinstance(column, CategoricalColumn | OrdinalColumn) and (
-        column.other or column.source == "private"
+    is_text = pa.types.is_string(source) or pa.types.is_large_string(source)
+    read_from_text = is_text and not pa.types.is_string(typed.type)
+    never = (
+        read_from_text
+        or pa.types.is_null(source)
+        or isinstance(column, TextColumn)
+        or (pa.types.is_timestamp(source) and source.tz is not None)
+        or (pa.types.is_date(source) and pa.types.is_timestamp(typed.type))
     )
-    plain = pa.types.is_primitive(source) or pa.types.is_string(source)
-    zoned = pa.types.is_timestamp(source) and source.tz is not None
-    from_text = pa.types.is_string(source) and not pa.types.is_string(typed.type)
-    if not plain or zoned or from_text or (may_be_other and not pa.types.is_string(source)):
+    if never:
+        return typed.type
+    try:
+        pa.array(_hardest(column), typed.type).cast(source)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return typed.type
     return source
+
+
+def _hardest(column: Column) -> list[object]:
+    """The values of a column's domain that are the hardest to keep in another type."""
+    match column:
+        case CategoricalColumn() | OrdinalColumn():
+            may_be_other = column.other or column.source == "private"
+            return [*column.categories, OTHER] if may_be_other else [*column.categories]
+        case IntegerColumn(lower=None) | IntegerColumn(upper=None):
+            return [-(2**53), 2**53]
+        case NumericColumn() if not _whole(column):
+            return [column.lower, column.upper, 0.5]
+        case IntegerColumn() | NumericColumn() | DateColumn() | DatetimeColumn():
+            return [column.lower, column.upper]
+        case _:
+            return []
+
+
+def _whole(column: NumericColumn) -> bool:
+    return column.granularity is not None and column.granularity.is_integer()

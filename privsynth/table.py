@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from privsynth.conform import conform
 from privsynth.errors import DataError, UsageError
@@ -53,27 +54,31 @@ class Table:
             raise DataError("the table has duplicate column names")
         try:
             raw = pa.Table.from_pandas(frame, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            raise DataError("the data frame mixes types within a column") from None
+        except (pa.ArrowException, OverflowError):
+            raise DataError(
+                "the data frame has a column of mixed types, or of a type that Arrow does not know"
+            ) from None
         return cls.from_arrow(raw, schema)
 
     @property
     def n_rows(self) -> int:
+        """The number of records."""
         return int(self.data.num_rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The column names, in order."""
         return tuple(self.data.column_names)
 
     def column(self, name: str) -> pa.ChunkedArray:
         """One column in its canonical Arrow type."""
         return self.data.column(name)
 
-    def missing(self, name: str) -> np.ndarray:
+    def missing(self, name: str) -> NDArray[np.bool_]:
         """Where a column is missing: (n_rows,) booleans."""
-        return self.column(name).is_null().to_numpy(zero_copy_only=False)
+        return np.asarray(self.column(name).is_null().to_numpy(zero_copy_only=False))
 
-    def numbers(self, name: str) -> np.ndarray:
+    def numbers(self, name: str) -> NDArray[Any]:
         """A range column as numbers, (n_rows,): integers, doubles, days or microseconds from 1970.
 
         Missing entries read 0 (integers, dates) or NaN (doubles); see `missing`.
@@ -88,11 +93,11 @@ class Table:
             return np.asarray(pc.fill_null(column, 0).to_numpy())
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
 
-    def labels(self, name: str) -> np.ndarray:
+    def labels(self, name: str) -> NDArray[Any]:
         """A category column as text, (n_rows,) objects; missing entries are None."""
         return np.asarray(self.column(name).to_numpy(zero_copy_only=False), dtype=object)
 
-    def units(self) -> np.ndarray:
+    def units(self) -> NDArray[np.int64]:
         """The number of the privacy unit to which each row belongs: (n_rows,) from 0."""
         unit = self.schema.privacy.unit
         if unit == "row":
@@ -105,12 +110,14 @@ class Table:
         """Rows, or persons where the privacy unit is a column."""
         return int(self.units().max()) + 1 if self.n_rows else 0
 
-    def take(self, rows: np.ndarray) -> Table:
+    def take(self, rows: NDArray[Any]) -> Table:
         """The table of those rows, by position or by a boolean mask."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return Table(self.schema, self.data.take(pa.array(rows)), self.storage)
 
-    def split(self, control: float = 0.1, rng: np.random.Generator | None = None) -> tuple[Table, Table]:
+    def split(
+        self, control: float = 0.1, rng: np.random.Generator | None = None
+    ) -> tuple[Table, Table]:
         """Train and control, split by privacy unit, so that no person is in both.
 
         >>> import pandas as pd
@@ -131,7 +138,7 @@ class Table:
         return self.take(~in_control), self.take(in_control)
 
     def bounded(self, rng: np.random.Generator) -> Table:
-        """At most `max_rows_per_unit` rows a person, chosen by a rule that sees that person alone."""
+        """At most `max_rows_per_unit` rows a person, by a rule that sees that person alone."""
         if self.schema.privacy.unit == "row":
             return self
         units = self.units()
@@ -141,23 +148,43 @@ class Table:
         keep = order[position < self.schema.privacy.max_rows_per_unit]
         return self.take(np.sort(keep))
 
+    def _stored(self, name: str) -> pa.DataType:
+        """The type in which a column goes out."""
+        return self.storage.get(name, self.column(name).type)
+
     def to_arrow(self) -> pa.Table:
         """The records in the types in which they came."""
-        columns = [
-            self.column(name).cast(self.storage.get(name, self.column(name).type))
-            for name in self.columns
-        ]
+        columns = [self.column(name).cast(self._stored(name)) for name in self.columns]
         return pa.table(dict(zip(self.columns, columns, strict=True)))
 
     def to_pandas(self) -> pd.DataFrame:
-        """The records as a data frame, in the types in which they came."""
+        """The records as a data frame, in the types in which they came.
+
+        Whole numbers and booleans are nullable where the schema allows missing entries.
+        """
         frame: pd.DataFrame = self.to_arrow().to_pandas(types_mapper=_nullable().get)
-        return frame
+        return frame.astype(
+            {name: self._stored(name).to_pandas_dtype() for name in self._complete()}
+        )
+
+    def _complete(self) -> list[str]:
+        """The whole-number and boolean columns that can have no missing entry."""
+        kinds = _nullable()
+        return [
+            name
+            for name in self.columns
+            if self._stored(name) in kinds
+            and not self.schema.columns[name].missing
+            and not self.column(name).null_count
+        ]
 
     def frame(self) -> pd.DataFrame:
         """The records as an analysis frame: Int64, float64, object labels, boolean, datetime64."""
         frame: pd.DataFrame = self.data.to_pandas(
-            types_mapper={pa.int64(): _nullable()[pa.int64()], pa.bool_(): _nullable()[pa.bool_()]}.get,
+            types_mapper={
+                pa.int64(): _nullable()[pa.int64()],
+                pa.bool_(): _nullable()[pa.bool_()],
+            }.get,
             date_as_object=False,
         )
         return frame
@@ -181,6 +208,7 @@ class Tables:
 
     @property
     def schema(self) -> Schema:
+        """The schema that all three keep to."""
         return self.train.schema
 
 
@@ -194,4 +222,3 @@ def _nullable() -> dict[pa.DataType, Any]:
         pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
-

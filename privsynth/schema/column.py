@@ -84,6 +84,12 @@ class DatetimeColumn(_Range):
     upper: dt.datetime | None = None
     granularity: TimeGranularity = "second"
 
+    @model_validator(mode="after")
+    def _without_zone(self) -> DatetimeColumn:
+        if any(bound is not None and bound.tzinfo for bound in (self.lower, self.upper)):
+            raise ValueError("lower and upper take no time zone")
+        return self
+
 
 class _Categories(_Declared):
     categories: tuple[str, ...] = ()

@@ -1,0 +1,93 @@
+"""The codebook: every modelled column as codes, learned by charged measurements, then frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from privsynth.encode.code import ColumnCode, Labels
+from privsynth.errors import SchemaError
+from privsynth.schema import Schema
+from privsynth.table import Table
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """How a table becomes an integer matrix and back, with the noisy share of each code.
+
+    `shares[name]` are the noisy one-way marginals that learning the codes has paid for,
+    (n_codes,), summing to 1; `n_units` is the public row count, or its private estimate.
+    """
+
+    schema: Schema
+    columns: Mapping[str, ColumnCode]
+    shares: Mapping[str, np.ndarray]
+    n_units: float
+    storage: Mapping[str, pa.DataType]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of codes of each modelled column, in the order of the matrix."""
+        return tuple(code.n_codes for code in self.columns.values())
+
+    def encode(self, table: Table) -> np.ndarray:
+        """The code matrix of a table, (n_rows, n_columns) int64."""
+        columns = [code.encode(table, name) for name, code in self.columns.items()]
+        return np.stack(columns, axis=1) if columns else np.zeros((table.n_rows, 0), np.int64)
+
+    def decode(self, codes: np.ndarray, rng: np.random.Generator) -> Table:
+        """A table that is valid under the schema, from any matrix of codes within `sizes`."""
+        drawn = {
+            name: code.decode(codes[:, position], self.schema.columns[name], rng)
+            for position, (name, code) in enumerate(self.columns.items())
+        }
+        return Table(self.schema, pa.table(drawn), self.storage)
+
+    def code_of(self, name: str, value: Any) -> int:
+        """The code of one value of a column, for conditions; SchemaError if it can have none."""
+        if name not in self.columns:
+            raise SchemaError(f"column {name!r}: no column of that name is modelled")
+        code = self.columns[name]
+        if value is None:
+            if not code.missing:
+                raise SchemaError(f"column {name!r}: the schema does not allow it to be missing")
+            return code.n_codes - 1
+        if isinstance(code.cells, Labels) and _label(value) not in code.cells.labels:
+            raise SchemaError(f"column {name!r}: the value asked for is not one that is drawn")
+        column = self.schema.columns[name]
+        alone = Schema(dataset=self.schema.dataset, columns={name: column})
+        table = Table.from_arrow(pa.table({name: pa.array([value])}), alone)
+        return int(code.encode(table, name)[0])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The codebook as plain values, without the schema."""
+        return {
+            "columns": {name: code.to_dict() for name, code in self.columns.items()},
+            "shares": {name: np.round(share, 9).tolist() for name, share in self.shares.items()},
+            "n_units": self.n_units,
+            "storage": {name: str(kind) for name, kind in self.storage.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], schema: Schema) -> Codebook:
+        """The codebook that `to_dict` gave."""
+        return cls(
+            schema,
+            {name: ColumnCode.from_dict(raw) for name, raw in document["columns"].items()},
+            {name: np.asarray(share, float) for name, share in document["shares"].items()},
+            float(document["n_units"]),
+            {name: pa.type_for_alias(_alias(kind)) for name, kind in document["storage"].items()},
+        )
+
+
+def _label(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _alias(kind: str) -> str:
+    """The name by which Arrow finds the type that it prints."""
+    return {"date32[day]": "date32", "date64[ms]": "date64"}.get(kind, kind)

@@ -1,0 +1,74 @@
+"""Cells into codes: few enough to learn, fine where the counts allow it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from privsynth.encode.histogram import pooled
+
+_SMALL_GROUP = 0.25
+
+
+def group_ordered(counts: np.ndarray, max_codes: int, sigma: float) -> np.ndarray:
+    """The code of each cell, (n_cells,): neighbours share a code until it holds enough.
+
+    Each code aims at an equal share of the total; a cell that alone holds such a share has a code
+    of its own, so that zero and other spikes stay spikes.
+    """
+    target = max(counts.sum() / max_codes, 2.0 * sigma, 1e-9)
+    code_of = np.zeros(len(counts), dtype=np.int64)
+    code, held, last = -1, 0.0, -1
+    for cell, n in enumerate(counts):
+        if n >= target:
+            code += 1
+            code_of[cell] = code
+            continue
+        if last < 0 or held >= target:
+            code, held = code + 1, 0.0
+            last = code
+        code_of[cell] = last
+        held += n
+    return _without_slivers(code_of, counts, _SMALL_GROUP * target)
+
+
+def _without_slivers(code_of: np.ndarray, counts: np.ndarray, least: float) -> np.ndarray:
+    """Codes that hold too little, merged into their neighbour below; numbered from 0 again."""
+    held = np.bincount(code_of, counts)
+    for code in range(len(held)):
+        if held[code] >= least or (held > 0).sum() <= 1:
+            continue
+        others = np.flatnonzero(np.arange(len(held)) != code)
+        others = others[np.isin(others, code_of)]
+        if not len(others):
+            continue
+        nearest = others[np.argmin(np.abs(others - code))]
+        code_of[code_of == code] = nearest
+        held[nearest] += held[code]
+        held[code] = 0.0
+    return np.unique(code_of, return_inverse=True)[1].reshape(-1)
+
+
+def group_labels(counts: np.ndarray, max_codes: int, sigma: float) -> np.ndarray:
+    """The code of each label, (n_cells,): the frequent have their own, the rest share the last."""
+    if len(counts) <= 2:
+        return np.arange(len(counts))
+    kept = np.argsort(-counts, kind="stable")[: max_codes - 1]
+    kept = np.sort(kept[counts[kept] >= max(4.0 * sigma, 1e-9)])
+    if len(kept) >= len(counts) - 1:
+        return np.arange(len(counts))
+    code_of = np.full(len(counts), len(kept))
+    code_of[kept] = np.arange(len(kept))
+    return code_of
+
+
+def weights(
+    counts: np.ndarray, widths: np.ndarray, code_of: np.ndarray, sigma: float
+) -> np.ndarray:
+    """The share of each cell within its code, (n_cells,)."""
+    share = np.zeros(len(counts))
+    for code in np.unique(code_of):
+        members = np.flatnonzero(code_of == code)
+        smooth = pooled(counts[members], widths[members], sigma)
+        share[members] = smooth if smooth.sum() > 0 else widths[members]
+        share[members] /= share[members].sum()
+    return share

@@ -1,0 +1,26 @@
+"""The data path in order: read, split, fit, sample, assess, report, release.
+
+`run` is the whole path. `fit`, `sample`, `assess_run` and `report` are its stages on one folder,
+made of the same steps.
+"""
+
+from privsynth.pipeline.folder import RunFolder
+from privsynth.pipeline.job import Job
+from privsynth.pipeline.path import Outcome, assess_run, fit, report, run, sample
+from privsynth.pipeline.record import RunRecord
+
+from privsynth.pipeline.steps import Tools, assess
+
+__all__ = [
+    "Job",
+    "Outcome",
+    "RunFolder",
+    "RunRecord",
+    "Tools",
+    "assess",
+    "assess_run",
+    "fit",
+    "report",
+    "run",
+    "sample",
+]

@@ -1,0 +1,121 @@
+"""What is asked of one run, and what is refused before a record is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from privsynth.errors import ReleaseRefused, SchemaError, UsageError
+from privsynth.privacy.budget import PrivacyBudget
+from privsynth.privacy.noise import NoiseSource
+from privsynth.schema import Schema
+
+LARGEST_DEFAULT_DELTA = 1e-5
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of one run. UsageError says which number is impossible.
+
+    >>> Job(epsilon=1.0).preset
+    'diffusion'
+    >>> Job.without_privacy().preset
+    'diffusion-no-privacy'
+    """
+
+    epsilon: float
+    delta: float | None = None
+    model: str | None = None
+    rows: int | None = None
+    control: float = 0.1
+    csv: bool = False
+
+    def __post_init__(self) -> None:
+        PrivacyBudget(self.epsilon, self.delta or (LARGEST_DEFAULT_DELTA if self.is_private else 0.0))
+        if self.delta is not None and not 0 < self.delta < 1:
+            raise UsageError("delta must be above 0 and below 1")
+        if self.rows is not None and self.rows < 1:
+            raise UsageError("rows must be at least 1")
+        if not 0 <= self.control < 1:
+            raise UsageError("control must be at least 0 and less than 1")
+
+    @classmethod
+    def without_privacy(cls, **settings: Any) -> Job:
+        """A job that protects nobody."""
+        return cls(epsilon=math.inf, **settings)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether epsilon is finite."""
+        return self.epsilon != math.inf
+
+    @property
+    def preset(self) -> str:
+        """The named configuration that is fitted."""
+        return self.model or ("diffusion" if self.is_private else "diffusion-no-privacy")
+
+    def budget(self, schema: Schema, n_units: int) -> PrivacyBudget:
+        """What may be spent on a table of that many units."""
+        if not self.is_private:
+            return PrivacyBudget.no_privacy()
+        budget = PrivacyBudget(self.epsilon, self.delta or _delta(schema, n_units))
+        budget.require_rows(n_units)
+        return budget
+
+    def command(self, data: str) -> str:
+        """The command that asks for this job.
+
+        >>> Job(epsilon=1.0, rows=500).command("patients.csv")
+        'privsynth run patients.csv --schema schema.toml --epsilon 1 --control 0.1 --rows 500 --out DIR'
+        """
+        budget = f"--epsilon {self.epsilon:g}" if self.is_private else "--no-privacy"
+        asked = {"--delta": self.delta, "--model": self.model, "--control": self.control}
+        options = [f"{name} {value}" for name, value in asked.items() if value is not None]
+        rows = [f"--rows {self.rows}"] if self.rows else []
+        parts = [f"privsynth run {data} --schema schema.toml", budget, *options, *rows]
+        return " ".join([*parts, *(["--csv"] if self.csv else []), "--out DIR"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; an infinite epsilon is None."""
+        return asdict(self) | {"epsilon": self.epsilon if self.is_private else None}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Job:
+        """The job that `to_dict` wrote."""
+        epsilon = document["epsilon"]
+        return cls(**{**document, "epsilon": math.inf if epsilon is None else epsilon})
+
+
+def _delta(schema: Schema, n_units: int) -> float:
+    if schema.privacy.row_count == "private":
+        raise UsageError('delta must be given where row_count = "private": it cannot follow from n')
+    return default_delta(n_units)
+
+
+def default_delta(n_units: int) -> float:
+    """The largest power of ten up to 1 / (10 · n_units), and at most 1e-5.
+
+    >>> default_delta(30_000), default_delta(900)
+    (1e-06, 1e-05)
+    """
+    power = math.floor(-math.log10(10 * n_units) + 1e-12)
+    return min(LARGEST_DEFAULT_DELTA, float(f"1e{power}"))
+
+
+def refuse_early(schema: Schema, job: Job, noise: NoiseSource | None) -> None:
+    """Refuse what can be known to be wrong without a look at the records."""
+    schema.require_text_decision()
+    if not schema.modelled:
+        raise SchemaError("no column is left to learn: all are keys or free text")
+    if job.is_private and (names := schema.from_data):
+        plural = "" if len(names) == 1 else "s"
+        raise SchemaError(
+            f"column{plural} {', '.join(map(repr, names))}: the domain was read from the records "
+            '(source = "data"), which a finite epsilon forbids; declare it (source = "declared"), '
+            'let the run learn it (source = "private"), or run with --no-privacy'
+        )
+    if job.is_private and noise is not None and not noise.is_secret:
+        raise ReleaseRefused("the noise is seeded: such a run is for tests, and is not released")
+

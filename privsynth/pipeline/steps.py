@@ -1,0 +1,188 @@
+"""The steps of the data path, each a function of what came before it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from privsynth.errors import AssessmentError
+from privsynth.io import read_table, require_rows
+from privsynth.pipeline.folder import RunFolder
+from privsynth.pipeline.job import Job
+from privsynth.pipeline.record import RunRecord, Split
+from privsynth.privacy.guarantee import Guarantee
+from privsynth.privacy.ledger import Ledger
+from privsynth.privacy.noise import NoiseSource
+from privsynth.progress import SILENT, Progress
+from privsynth.report.assessment import assess as measure
+from privsynth.report.render import render_html
+from privsynth.report.report import Provenance, RiskReport, build_report
+from privsynth.schema import Schema
+from privsynth.schema.viability import viability
+from privsynth.synth.constraints import require_constraints
+from privsynth.table import Table, Tables
+
+if TYPE_CHECKING:
+    from privsynth.synth.base import FittedSynthesizer
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a job works with besides the records: a ledger to charge, noise, an audience."""
+
+    ledger: Ledger | None = None
+    noise: NoiseSource | None = None
+    progress: Progress = SILENT
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted generator, the tables it was and was not fitted to, and the record of it."""
+
+    model: FittedSynthesizer
+    train: Table
+    control: Table
+    record: RunRecord
+
+
+def read(data: Path, schema: Schema, progress: Progress) -> Table:
+    """The records, checked against the schema and its constraints."""
+    progress.stage("reading the records")
+    table = read_table(data, schema)
+    require_rows(table)
+    require_constraints(table)
+    return table
+
+
+def learn(table: Table, name: str, job: Job, folder: RunFolder, tools: Tools) -> Fit:
+    """Split, commit to the split, fit, and save what stays with the controller."""
+    from privsynth.synth.preset import load_preset
+
+    synthesizer, ledger = load_preset(job.preset), tools.ledger or Ledger()
+    budget = job.budget(table.schema, table.n_units)
+    train, control, split = Split.draw(table, job.control)
+    record = _record(table, name, job, split)
+    record.save(folder.record)  # the commitment stands before anything is fitted
+    model = synthesizer.fit(
+        train,
+        budget,
+        ledger=ledger,
+        noise=tools.noise,
+        progress=tools.progress,
+        note=f"run {record.run_id}",
+    )
+    model.save(folder.model)
+    table.schema.save(folder.schema)
+    extract = json.dumps(ledger.extract(model.entry_id), indent=2)
+    folder.ledger.write_text(extract + "\n", encoding="utf-8")
+    return Fit(model, train, control, record)
+
+
+def _record(table: Table, name: str, job: Job, split: Split) -> RunRecord:
+    return RunRecord(
+        run_id=secrets.token_hex(8),
+        created=_now(),
+        version=version("privsynth"),
+        data=name,
+        job=job,
+        split=split,
+        rows=job.rows or _rows_by_default(table, job),
+        viability=viability(table.n_units, table.schema, job.epsilon).line,
+    )
+
+
+def _rows_by_default(table: Table, job: Job) -> int | None:
+    """As many as are trained on; None where that is private, and the model's estimate counts."""
+    if table.schema.privacy.row_count == "private" and job.is_private:
+        return None
+    return table.n_rows - round(job.control * table.n_rows)
+
+
+def draw(model: FittedSynthesizer, record: RunRecord, progress: Progress) -> Table:
+    """The synthetic table of a run, in the number of rows that was asked for."""
+    return model.sample(record.rows or max(1, round(model.n_units)), progress=progress)
+
+
+def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) -> RiskReport:
+    """Assess the synthetic table, and write the controller's edition of the report."""
+    report = assess(
+        train=fitted.train,
+        control=fitted.control,
+        synthetic=synthetic,
+        guarantee=fitted.model.guarantee,
+        provenance=provenance(fitted.model, fitted.record),
+        progress=progress,
+    )
+    write_report(report, folder.report)
+    return report
+
+
+def assess(
+    *,
+    train: Table,
+    control: Table,
+    synthetic: Table,
+    guarantee: Guarantee | None = None,
+    rng: np.random.Generator | None = None,
+    provenance: Provenance | None = None,
+    progress: Progress = SILENT,
+) -> RiskReport:
+    """The risk report of a synthetic table, whoever made it, in the controller's edition.
+
+    AssessmentError where the tables do not fit together.
+
+    >>> import pandas as pd
+    >>> schema = Schema.parse({"dataset": {"id": "d"},
+    ...     "columns": {"age": {"kind": "integer", "lower": 0, "upper": 120}}})
+    >>> table = Table.from_pandas(pd.DataFrame({"age": [a % 90 for a in range(400)]}), schema)
+    >>> train, control = table.split(0.5)
+    >>> assess(train=train, control=control, synthetic=train)
+    RiskReport('d', controller edition, ... facts, ... inconclusive)
+    """
+    tables = Tables(train, control, synthetic)
+    _require_same_columns(tables)
+    measured = measure(tables, rng or np.random.default_rng(), progress)
+    return build_report(train.schema, guarantee, measured, provenance or _someone_elses())
+
+
+def _require_same_columns(tables: Tables) -> None:
+    if tables.train.schema != tables.control.schema:
+        raise AssessmentError("train and control do not have the same schema")
+    absent = [name for name in tables.schema.modelled if name not in tables.synthetic.columns]
+    if absent:
+        raise AssessmentError(f"column {absent[0]!r}: not in the synthetic table")
+
+
+def _someone_elses() -> Provenance:
+    return Provenance(run_id=secrets.token_hex(8), created=_now())
+
+
+def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
+    """Which run made the table."""
+    return Provenance(
+        run_id=record.run_id,
+        created=record.created,
+        model=record.job.preset,
+        parameters={"synthesizer": model.name, **model.settings, "control": record.job.control},
+        ledger_entry=model.entry_id,
+        commands=(record.job.command(record.data),),
+        hashes={"train, salted": record.split.train, "control, salted": record.split.control},
+    )
+
+
+def write_report(report: RiskReport, folder: Path) -> None:
+    """Write report.json, which is the truth, and the page that is drawn from it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
+    (folder / "report.html").write_text(render_html(report), encoding="utf-8")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

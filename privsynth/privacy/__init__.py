@@ -1,0 +1,1 @@
+"""Privacy: the only part that may spend a budget, and the part that an auditor reads."""

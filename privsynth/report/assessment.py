@@ -1,0 +1,75 @@
+"""What was measured of a synthetic table: attacks, scores and the data behind the charts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from privsynth.fidelity import base as fidelity
+from privsynth.fidelity.dependence import Associations, associations
+from privsynth.fidelity.profiles import ColumnProfile, profiles
+from privsynth.progress import SILENT, Progress
+from privsynth.risk import base as risk
+from privsynth.table import Tables
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Every attack and score, none left out, and how many rows and persons they rest on.
+
+    `synthetic_profiles` and `synthetic_associations` are computed on the synthetic table alone:
+    they are what the public edition may draw.
+
+    >>> Assessment(attacks=(), scores=(), n_train=900, n_control=100, n_synthetic=900)
+    Assessment(0 attacks, 0 scores, 900 train, 100 control and 900 synthetic rows)
+    """
+
+    attacks: tuple[risk.Result, ...]
+    scores: tuple[fidelity.Result, ...]
+    n_train: int
+    n_control: int
+    n_synthetic: int
+    n_train_units: int | None = None
+    n_control_units: int | None = None
+    profiles: tuple[ColumnProfile, ...] = ()
+    associations: Associations | None = None
+    synthetic_profiles: tuple[ColumnProfile, ...] = ()
+    synthetic_associations: Associations | None = None
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return (
+            f"Assessment({len(self.attacks)} attacks, {len(self.scores)} scores, "
+            f"{self.n_train} train, {self.n_control} control and {self.n_synthetic} synthetic rows)"
+        )
+
+
+def assess(
+    tables: Tables, rng: np.random.Generator, progress: Progress = SILENT
+) -> Assessment:
+    """Run every attack and metric on three tables, and take the figures for the charts."""
+    from privsynth.fidelity.suite import run_suite as measure
+    from privsynth.risk.suite import run_suite as attack
+
+    started = time.perf_counter()
+    attacks = attack(tables, rng, progress)
+    scores = measure(tables, rng, progress)
+    alone = Tables(tables.synthetic, tables.synthetic, tables.synthetic)
+    return Assessment(
+        attacks=attacks,
+        scores=scores,
+        n_train=tables.train.n_rows,
+        n_control=tables.control.n_rows,
+        n_synthetic=tables.synthetic.n_rows,
+        n_train_units=tables.train.n_units,
+        n_control_units=tables.control.n_units,
+        profiles=profiles(tables),
+        associations=associations(tables),
+        synthetic_profiles=profiles(alone),
+        synthetic_associations=associations(alone),
+        seconds=round(time.perf_counter() - started, 1),
+    )

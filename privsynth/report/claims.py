@@ -1,0 +1,160 @@
+"""The claims register: what is proved, what was tested, what is only declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
+from privsynth.report.facts import (
+    DECLARED,
+    INCONCLUSIVE,
+    NOT_CLAIMED,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    VOID,
+    Claim,
+    Fact,
+)
+from privsynth.report.format import rate
+from privsynth.report.policy import Policy
+from privsynth.schema import Schema
+
+
+def claims(
+    schema: Schema, dp: dict[str, Any] | None, facts: Sequence[Fact], policy: Policy
+) -> tuple[Claim, ...]:
+    """Every claim: first what is proved, then what was tested, then what rests on a word."""
+    return (
+        _proof(dp),
+        *(_tested(criterion, facts, policy) for criterion in CRITERIA),
+        *_declared(schema),
+    )
+
+
+def _proof(dp: dict[str, Any] | None) -> Claim:
+    return Claim(
+        id="C1",
+        title="Differential privacy",
+        statement=_proved_statement(dp),
+        scope="any recipient, any attacker, whatever else the attacker knows",
+        basis="proved",
+        status=_proof_status(dp),
+        finding=_proof_finding(dp),
+        falsifier="A question put to the records that the list of mechanisms does not hold; a "
+        "defect in the code; an audit whose lower limit of epsilon is above the claim.",
+        evidence=("privacy statement",),
+    )
+
+
+def _proved_statement(dp: dict[str, Any] | None) -> str:
+    if dp is None or not dp["is_private"]:
+        return "No claim of differential privacy is made for this table."
+    return (
+        f"The table was produced by a mechanism that is ({dp['epsilon']:.3g}, {dp['delta']:.0e})-"
+        f"differentially private for {dp['unit']}, under {relation_words(dp['relation'])}, end "
+        "to end: learning bounds and categories, counting, measuring, training and sampling."
+    )
+
+
+def relation_words(relation: str) -> str:
+    """The neighbouring relation as a text names it.
+
+    >>> relation_words("add_or_remove_one")
+    'add-or-remove-one'
+    """
+    return relation.replace("_", "-")
+
+
+def _proof_status(dp: dict[str, Any] | None) -> str:
+    if dp is None or not dp["is_private"]:
+        return NOT_CLAIMED
+    return VOID if dp["void"] else SUPPORTED
+
+
+def _proof_finding(dp: dict[str, Any] | None) -> str:
+    if dp is None:
+        return "The table came without a guarantee; what follows rests on the tests alone."
+    if not dp["is_private"]:
+        return "The run used no noise: nothing is proved about any person in the data."
+    if dp["void"]:
+        return "The claim is void: " + "; ".join(dp["void"]) + "."
+    return (
+        f"ε = {dp['epsilon']:.3g} at δ = {dp['delta']:.0e}; "
+        f"under replace-one ε = {dp['epsilon_replace_one']:.3g}."
+    )
+
+
+def _tested(criterion: Criterion, facts: Sequence[Fact], policy: Policy) -> Claim:
+    ours = [fact for fact in facts if fact.section == "testing" and criterion_of(fact) == criterion]
+    uppers = [fact.interval.high for fact in ours if fact.interval]
+    return Claim(
+        id=f"C{CRITERIA.index(criterion) + 2}",
+        title=criterion.title,
+        statement=criterion.claim,
+        scope="the stated attackers and the recipients named in the context",
+        basis="tested",
+        status=_worst(ours),
+        finding=_tested_finding(ours, policy),
+        falsifier=criterion.falsifier,
+        evidence=tuple(fact.id for fact in ours),
+        limit=policy.excess_limit,
+        limit_source=policy.source,
+        upper=max(uppers) if uppers else None,
+    )
+
+
+def _worst(facts: Sequence[Fact]) -> str:
+    """The verdict that is hardest on the claim; a criterion that nobody tested is open."""
+    verdicts = {fact.verdict for fact in facts}
+    for verdict in (NOT_SUPPORTED, INCONCLUSIVE):
+        if verdict in verdicts:
+            return verdict
+    return SUPPORTED if verdicts == {SUPPORTED} else INCONCLUSIVE
+
+
+def _tested_finding(facts: Sequence[Fact], policy: Policy) -> str:
+    if not facts:
+        return "Not tested."
+    measured = [fact for fact in facts if fact.interval]
+    undecided = sum(fact.is_inconclusive for fact in facts)
+    parts = [f"{undecided} of {len(facts)} attacks inconclusive"] if undecided else []
+    if measured:
+        worst = max(measured, key=lambda fact: fact.interval.high if fact.interval else 0.0)
+        assert worst.interval is not None
+        parts.insert(
+            0,
+            f"Largest upper limit of the excess {rate(worst.interval.high)} "
+            f"({worst.title}); limit {policy.excess_limit:g}",
+        )
+    elif len(facts) == undecided:
+        parts = [f"No attack was conclusive: {facts[0].reason}"]
+    return "; ".join(parts) + "."
+
+
+def _declared(schema: Schema) -> Iterable[Claim]:
+    first = len(CRITERIA) + 2
+    yield Claim(
+        id=f"C{first}",
+        title="Public facts",
+        statement="Column names, kinds, declared ranges and categories, and hyper-parameters are "
+        "public: none of them was taken from the records.",
+        scope="the schema of this data set",
+        basis="declared",
+        status=VOID if schema.from_data else DECLARED,
+        finding=f"Read from the records: {', '.join(schema.from_data)}."
+        if schema.from_data
+        else "On the word of the steward.",
+        falsifier="A range or category list that was in fact read from the records.",
+    )
+    if schema.privacy.row_count == "public":
+        yield Claim(
+            id=f"C{first + 1}",
+            title="Row count",
+            statement="The number of privacy units in the data is public.",
+            scope="the schema of this data set",
+            basis="declared",
+            status=DECLARED,
+            finding="On the word of the steward.",
+            falsifier="A setting in which membership of the count is itself a secret.",
+        )

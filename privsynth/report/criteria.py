@@ -1,0 +1,97 @@
+"""The criteria of adversarial testing: the question, the words of the claim, what refutes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from privsynth.report.facts import Fact
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One question that attackers are set, with its source and the limits of the answer."""
+
+    id: str
+    title: str
+    question: str
+    claim: str
+    falsifier: str
+    limits: str
+    source: str = ""
+
+
+_WP29 = "Article 29 Working Party, Opinion 05/2014 (WP216)"
+
+CRITERIA: tuple[Criterion, ...] = (
+    Criterion(
+        "copies",
+        "Copies of records",
+        "Does the synthetic table repeat records that the generator was trained on more often than "
+        "comparable records that it never saw?",
+        "Training records do not come back in the synthetic table more often than records that "
+        "the generator never saw.",
+        "An excess of copies of training records over copies of control records.",
+        "A copy may be chance where few combinations of values exist, so only the excess over the "
+        "control records counts. Near copies that differ in several values are not found.",
+    ),
+    Criterion(
+        "singling out",
+        "Singling out",
+        "Can an attacker state a condition, learned from the synthetic table, that exactly one "
+        "person in the training data meets?",
+        "Conditions learned from the synthetic table do not isolate training persons more often "
+        "than control persons.",
+        "A set of conditions that isolates training persons more often than control persons, "
+        "beyond the limit.",
+        "The attack tries a sample of the possible conditions. Its power is low: a few copied "
+        "records may escape it, which is why copies are tested apart.",
+        _WP29,
+    ),
+    Criterion(
+        "linkability",
+        "Linkability",
+        "Can an attacker who holds two separate sets of attributes of a person join them by means "
+        "of the synthetic table?",
+        "The synthetic table does not help to join two sets of attributes of a training person "
+        "more than it does for a control person.",
+        "A split of the columns for which training persons are joined more often than control "
+        "persons, beyond the limit.",
+        "Only the splits of columns that are stated were tried.",
+        _WP29,
+    ),
+    Criterion(
+        "inference",
+        "Inference of a sensitive value",
+        "Can an attacker who knows the other attributes of a person guess a sensitive value better "
+        "for training persons than for persons outside the training data?",
+        "Sensitive values of training persons are not guessed better than those of control "
+        "persons.",
+        "A guessing rule that does better on training persons than on control persons, beyond the "
+        "limit.",
+        "What holds for the population can be inferred for everybody, in the data or not: that is "
+        "the use of the table, and stays possible by design.",
+        _WP29,
+    ),
+    Criterion(
+        "identifiers",
+        "Direct identifiers",
+        "Does the synthetic table hold names, contact details, numbers or free text that point to "
+        "a person directly?",
+        "No direct identifier of a real person is found in the synthetic table.",
+        "A direct identifier, or a piece of free text, in the synthetic table that occurs in the "
+        "real records.",
+        "The scan knows the patterns and checksums that are listed; an identifier of another form "
+        "is not found.",
+    ),
+)
+
+
+def criterion_of(fact: Fact) -> Criterion | None:
+    """The criterion that an attack's fact speaks to; a failed attack is known by its name alone.
+
+    >>> found = criterion_of(Fact("testing.singling_out_univariate", "testing", "Singling out"))
+    >>> found.title
+    'Singling out'
+    """
+    said = fact.trial.criterion if fact.trial else fact.id.replace("_", " ")
+    return next((criterion for criterion in CRITERIA if criterion.id in said), None)

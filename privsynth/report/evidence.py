@@ -1,0 +1,153 @@
+"""Facts from an assessment: attacks, scores and counts, each with what it is held against."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from privsynth.errors import Inconclusive
+from privsynth.fidelity.base import Failure, Score
+from privsynth.privacy.guarantee import Guarantee
+from privsynth.report.assessment import Assessment
+from privsynth.report.facts import INCONCLUSIVE, Fact, Interval, Proportion, Sensitivity, Trial
+from privsynth.report.format import cell
+from privsynth.report.policy import Policy
+from privsynth.report.statement import ceilings
+from privsynth.risk.base import AttackResult, Rate, Risk
+from privsynth.schema import Schema
+
+
+def evidence(
+    schema: Schema, guarantee: Guarantee | None, assessment: Assessment, policy: Policy
+) -> tuple[Fact, ...]:
+    """Every figure of the report, in the order of its sections, with ids that are all different."""
+    facts = [
+        *_counts(schema, assessment),
+        *_attacks(guarantee, assessment, policy),
+        *(_score(result) for result in assessment.scores),
+    ]
+    return tuple(_numbered(facts))
+
+
+def _counts(schema: Schema, assessment: Assessment) -> Iterable[Fact]:
+    """How many rows and persons there are; public only where the schema says that they are."""
+    by_row = schema.privacy.unit == "row"
+    declared = schema.privacy.row_count == "public"
+    yield _count("synthetic.rows", "Rows in the synthetic table", assessment.n_synthetic, "public")
+    for name, rows, units in (
+        ("train", assessment.n_train, assessment.n_train_units),
+        ("control", assessment.n_control, assessment.n_control_units),
+    ):
+        title = {"train": "trained on", "control": "kept apart as control"}[name]
+        rows_are_public: Sensitivity = "public" if by_row and declared else "controller"
+        yield _count(f"{name}.rows", f"Real rows {title}", rows, rows_are_public)
+        if not by_row and units is not None:
+            public: Sensitivity = "public" if declared else "controller"
+            yield _count(f"{name}.units", f"Real persons {title}", units, public)
+
+
+def _count(name: str, title: str, n: int, sensitivity: Sensitivity) -> Fact:
+    return Fact(f"data.{name}", "data", title, value=cell(n), sensitivity=sensitivity)
+
+
+def _attacks(
+    guarantee: Guarantee | None, assessment: Assessment, policy: Policy
+) -> Iterable[Fact]:
+    results = [each for each in assessment.attacks if isinstance(each, AttackResult)]
+    rated = [each for each in results if each.control is not None]
+    tops = ceilings(guarantee, [each.control.value for each in rated if each.control])
+    ceiling_of = dict(zip(map(id, rated), tops, strict=True))
+    for each in assessment.attacks:
+        if isinstance(each, AttackResult):
+            yield _attack(each, ceiling_of.get(id(each)), policy)
+        else:
+            yield Fact(
+                f"testing.{each.name}",
+                "testing",
+                each.title,
+                verdict=INCONCLUSIVE,
+                reason=each.reason,
+            )
+
+
+def _attack(result: AttackResult, ceiling: float | None, policy: Policy) -> Fact:
+    excess = result.excess
+    measured = excess if isinstance(excess, Risk) else None
+    return Fact(
+        id=f"testing.{result.attack}",
+        section="testing",
+        title=result.title,
+        value=measured.value if measured else None,
+        unit="excess rate (member less control)",
+        interval=Interval(measured.low, measured.high, measured.confidence) if measured else None,
+        reference=policy.excess_limit,
+        reference_name="limit of the policy",
+        verdict=result.verdict(policy.excess_limit).value,
+        reason=excess.reason if isinstance(excess, Inconclusive) else None,
+        details=dict(result.details),
+        trial=_trial(result, ceiling),
+    )
+
+
+def _trial(result: AttackResult, ceiling: float | None) -> Trial:
+    model = result.threat_model
+    return Trial(
+        criterion=result.criterion,
+        attacker=model.attacker,
+        knowledge=model.knowledge,
+        goal=model.goal,
+        n_planned=result.n_planned,
+        n_done=result.n_done,
+        member=_proportion(result.member),
+        control=_proportion(result.control) if result.control else None,
+        prior=Proportion(result.prior) if result.prior is not None else None,
+        persons=result.persons,
+        ceiling=ceiling,
+        p_value=result.p_value,
+        seconds=round(result.seconds, 3),
+        tool=result.tool,
+        guards=result.guards,
+    )
+
+
+def _proportion(rate: Rate) -> Proportion:
+    return Proportion(rate.value, rate.hits, rate.total)
+
+
+def _score(result: Score | Failure) -> Fact:
+    """A fidelity figure, or the reason why there is none."""
+    if isinstance(result, Failure):
+        return Fact(
+            f"fidelity.{result.name}",
+            "fidelity",
+            result.title,
+            verdict=INCONCLUSIVE,
+            reason=result.reason,
+        )
+    better = "higher is better" if result.higher_is_better else "lower is better"
+    return Fact(
+        id=f"fidelity.{result.metric}" + (f".{result.column}" if result.column else ""),
+        section="fidelity",
+        title=result.title,
+        value=result.value,
+        reference=result.reference,
+        reference_name=result.reference_name,
+        note=better,
+        column=result.column,
+        details={
+            **result.details,
+            "group": result.group,
+            "tool": result.tool,
+            "seconds": round(result.seconds, 3),
+        },
+    )
+
+
+def _numbered(facts: Sequence[Fact]) -> Iterable[Fact]:
+    """The facts with a number added to an id that occurs again."""
+    seen: Counter[str] = Counter()
+    for fact in facts:
+        seen[fact.id] += 1
+        again = seen[fact.id] > 1
+        yield replace(fact, id=f"{fact.id}.{seen[fact.id]}") if again else fact

@@ -1,0 +1,54 @@
+"""How numbers are printed, the same everywhere."""
+
+from __future__ import annotations
+
+SMALL_CELL = 11
+"""The smallest count that is printed as it is (CMS, ResDAC)."""
+
+
+def cell(n: int) -> int | str:
+    """A count of people or records: from 1 to 10 it reads "<11".
+
+    >>> cell(3), cell(0), cell(12)
+    ('<11', 0, 12)
+    """
+    return f"<{SMALL_CELL}" if 0 < n < SMALL_CELL else n
+
+
+def number(value: object, digits: int = 3) -> str:
+    """A number to read: grouped thousands, three significant digits, a dash for none.
+
+    >>> number(30162), number(0.04321), number(1e-6), number(None), number("<11")
+    ('30,162', '0.0432', '1e-06', '–', '<11')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def rate(value: float | None) -> str:
+    """A rate between 0 and 1 with three decimals.
+
+    >>> rate(0.0432), rate(-0.002), rate(None)
+    ('0.043', '\N{MINUS SIGN}0.002', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}") if abs(value) >= 0.0005 else "0.000"
+
+
+def percent(value: float | None) -> str:
+    """A share in per cent, with enough digits near 0 and 1.
+
+    >>> percent(0.0267), percent(0.5), percent(0.9942), percent(0.10)
+    ('2.7 %', '50 %', '99.4 %', '10 %')
+    """
+    if value is None:
+        return "–"
+    near_the_edge = value < 0.095 or value > 0.985
+    text = f"{100 * value:.1f}" if near_the_edge else f"{100 * value:.0f}"
+    return f"{text.removesuffix('.0')} %"

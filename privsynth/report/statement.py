@@ -1,0 +1,147 @@
+"""The privacy statement: what was proved, what it cost and what it means, as plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from privsynth.privacy.accountant import epsilon_of, trade_off
+from privsynth.privacy.budget import PrivacyUnit
+from privsynth.privacy.guarantee import Guarantee
+from privsynth.privacy.plan import (
+    DpSgdEvent,
+    Event,
+    GaussianEvent,
+    Mechanism,
+    NonPrivateEvent,
+    PureEvent,
+)
+from privsynth.report.facts import Figure, Series
+from privsynth.schema import Schema
+
+PRIORS = (0.01, 0.1, 0.5)
+"""Suspicions for which the statement says what the table can at most turn them into."""
+
+_GRID = np.linspace(0.0, 1.0, 51)
+
+
+def privacy_statement(guarantee: Guarantee, schema: Schema) -> dict[str, Any]:
+    """The statement of a guarantee, after NIST SP 800-226: every value in it may be published."""
+    private = guarantee.is_private
+    return {
+        "is_private": private,
+        "unit": PrivacyUnit.of(schema).describe(),
+        "relation": guarantee.relation,
+        "epsilon": _finite(guarantee.epsilon_spent),
+        "epsilon_replace_one": _finite(guarantee.epsilon_replace_one),
+        "epsilon_budget": _finite(guarantee.budget.epsilon),
+        "delta": guarantee.budget.delta,
+        "accountant": guarantee.accountant,
+        "noise_source": guarantee.noise_source,
+        "row_count": guarantee.row_count,
+        "void": list(guarantee.void),
+        "mechanisms": _spends(guarantee.plan.mechanisms, guarantee.budget.delta),
+        "meaning": [
+            {"before": prior, "after_at_most": guarantee.suspicion(prior)} for prior in PRIORS
+        ]
+        if private
+        else [],
+        "public_quantities": list(_public_quantities(schema)),
+    }
+
+
+def trade_off_figure(guarantee: Guarantee) -> Figure | None:
+    """The curve of errors that no attacker can get below; none without a guarantee."""
+    if not guarantee.is_private:
+        return None
+    missed = trade_off(guarantee.plan.mechanisms, _GRID)
+    return Figure(
+        id="privacy.trade_off",
+        section="privacy",
+        kind="curve",
+        title="Trade-off curve: members missed at each rate of false accusation",
+        labels=(),
+        series=(_rounded("false accusations", _GRID), _rounded("members missed", missed)),
+        note="An attacker who wants to find members must accuse non-members or miss members: "
+        "every attacker is on or above the solid line. The dashed line is blind guessing.",
+        sensitivity="public",
+    )
+
+
+def ceilings(guarantee: Guarantee | None, control_rates: Iterable[float]) -> list[float | None]:
+    """The highest hit rate among members that the proof allows at each control rate."""
+    rates = np.array(list(control_rates), dtype=float)
+    if guarantee is None or not guarantee.is_private or guarantee.void:
+        return [None] * len(rates)
+    if not len(rates):
+        return []
+    return [float(1 - missed) for missed in trade_off(guarantee.plan.mechanisms, rates)]
+
+
+def _spends(mechanisms: Iterable[Mechanism], delta: float) -> list[dict[str, Any]]:
+    """Each mechanism with what it would cost alone; equal ones are accounted for once."""
+    alone: dict[tuple[Event, float], float] = {}
+    rows = []
+    for mechanism in mechanisms:
+        key = (mechanism.event, mechanism.delta)
+        if key not in alone:
+            alone[key] = epsilon_of((mechanism,), delta)
+        rows.append(
+            {
+                "name": mechanism.name,
+                "purpose": mechanism.purpose,
+                "how": _described(mechanism.event),
+                "delta": mechanism.delta,
+                "epsilon_alone": _finite(alone[key]),
+            }
+        )
+    return rows
+
+
+def _described(event: Event) -> str:
+    match event:
+        case GaussianEvent(noise_multiplier):
+            return f"Gaussian noise, multiplier {noise_multiplier:.4g}"
+        case DpSgdEvent(sample_rate, noise_multiplier, steps):
+            return (
+                f"DP-SGD, {steps:,} steps, sample rate {sample_rate:.4g}, "
+                f"noise multiplier {noise_multiplier:.4g}"
+            )
+        case PureEvent(epsilon):
+            return f"pure differential privacy, epsilon {epsilon:.4g}"
+        case NonPrivateEvent():
+            return "exact answer, no noise"
+
+
+def _public_quantities(schema: Schema) -> Iterable[str]:
+    """What was taken as known to everybody, and on whose word."""
+    yield "the schema: column names, kinds and roles"
+    by_source: Mapping[str, str] = {
+        "declared": "ranges or categories declared by the steward",
+        "documentation": "ranges or categories from the documentation of the source",
+    }
+    for source, words in by_source.items():
+        if columns := _with_source(schema, source):
+            yield f"{words}: {', '.join(columns)}"
+    yield "every hyper-parameter of the run"
+    if schema.privacy.row_count == "public":
+        yield "the number of privacy units in the table"
+
+
+def _with_source(schema: Schema, source: str) -> list[str]:
+    """The columns that have a range or categories at all, with that source."""
+    return [
+        name for name, column in schema.columns.items() if getattr(column, "source", "") == source
+    ]
+
+
+def _rounded(name: str, values: np.ndarray) -> Series:
+    return Series(name, tuple(round(float(value), 5) for value in values))
+
+
+def _finite(value: float) -> float | None:
+    """The number, or None for infinity, which JSON cannot hold."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,203 @@
+"""What an attack is, and what it gives: rates with an excess over control, or a reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import ClassVar, Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from privsynth.errors import Inconclusive, UsageError
+from privsynth.registry import Registry
+from privsynth.table import Tables
+
+Criterion = Literal["copies", "singling out", "linkability", "inference", "identifiers"]
+Detail: TypeAlias = float | int | str
+
+NO_CONTROL = "the control table has no rows; split with a control share above 0"
+
+_NOTHING_TOLERATED: frozenset[Criterion] = frozenset({"copies", "identifiers"})
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Hits among trials.
+
+    >>> Rate(hits=12, total=400).value
+    0.03
+    """
+
+    hits: int
+    total: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.hits <= self.total or self.total == 0:
+            raise ValueError(f"{self.hits} hits in {self.total} trials is not a rate")
+
+    @property
+    def value(self) -> float:
+        """The share of trials that hit."""
+        return self.hits / self.total
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """The two-sided interval of Clopper and Pearson (1934), which never covers too little.
+
+        >>> low, high = Rate(0, 100).interval()
+        >>> low, round(high, 4)
+        (0.0, 0.0362)
+        """
+        from scipy.stats import beta
+
+        tail, misses = (1 - confidence) / 2, self.total - self.hits
+        low = float(beta.ppf(tail, self.hits, misses + 1)) if self.hits else 0.0
+        high = float(beta.ppf(1 - tail, self.hits + 1, misses)) if misses else 1.0
+        return low, high
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What an attack measured, with its two-sided confidence interval.
+
+    It is never a guarantee: attacks show that a leak is there, not that none is.
+
+    >>> Risk(value=0.01, low=-0.02, high=0.04).confidence
+    0.95
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class ThreatModel:
+    """Who attacks, what they know already, and what they want.
+
+    >>> ThreatModel("a recipient", "the synthetic table alone", "to find one person").goal
+    'to find one person'
+    """
+
+    attacker: str
+    knowledge: str
+    goal: str
+
+
+class Verdict(StrEnum):
+    """What an attack says about a claim: three values, never two.
+
+    >>> Verdict("supported").name
+    'SUPPORTED'
+    """
+
+    SUPPORTED = "supported"
+    NOT_SUPPORTED = "not supported"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackResult:
+    """How one attack went against train records, against control records, and by guessing.
+
+    `member` is the rate of success on records that the generator saw, `control` on records that
+    it did not see, `prior` that of guessing without the synthetic table. `excess` is member less
+    control. `persons` counts the distinct persons (privacy units) of the train table against
+    whom the attack succeeded. `guards` names the faults of the tool that were worked around.
+
+    >>> result = AttackResult(
+    ...     attack="linkability", title="Linkability", criterion="linkability",
+    ...     threat_model=ThreatModel("a recipient", "two halves", "to join them"),
+    ...     n_planned=500, n_done=500, member=Rate(5, 500), control=Rate(4, 500),
+    ...     excess=Risk(0.002, -0.011, 0.016), persons=5, tool="anonymeter 1.1.0")
+    >>> result.verdict(threshold=0.05).value
+    'supported'
+    >>> result
+    AttackResult('linkability', member 1.0 %, control 0.8 %)
+    """
+
+    attack: str
+    title: str
+    criterion: Criterion
+    threat_model: ThreatModel
+    n_planned: int
+    n_done: int
+    member: Rate
+    excess: Risk | Inconclusive
+    persons: int
+    tool: str
+    control: Rate | None = None
+    prior: float | None = None
+    p_value: float | None = None
+    details: Mapping[str, Detail] = field(default_factory=dict)
+    guards: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    def verdict(self, threshold: float) -> Verdict:
+        """Whether the excess is shown to stay under a threshold.
+
+        Supported where the upper limit is under it, not supported where the lower limit is over
+        it, inconclusive between the two. Of copies and identifiers nothing is tolerated: there
+        an excess whose lower limit is above 0 is not supported, whatever the threshold.
+        """
+        if not 0 < threshold <= 1:
+            raise UsageError("the threshold of a risk must be above 0 and at most 1")
+        if isinstance(self.excess, Inconclusive):
+            return Verdict.INCONCLUSIVE
+        if self.excess.low > (0 if self.criterion in _NOTHING_TOLERATED else threshold):
+            return Verdict.NOT_SUPPORTED
+        return Verdict.SUPPORTED if self.excess.high < threshold else Verdict.INCONCLUSIVE
+
+    def __repr__(self) -> str:
+        control = "" if self.control is None else f", control {self.control.value:.1%}"
+        rates = f"member {self.member.value:.1%}{control}".replace("%", " %")
+        return f"AttackResult({self.attack!r}, {rates})"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An attack that could not be carried out, and why: a fact among the others.
+
+    >>> Failure("linkability", "Linkability", "fewer than two quasi-identifiers").reason
+    'fewer than two quasi-identifiers'
+    """
+
+    name: str
+    title: str
+    reason: str
+
+
+Result: TypeAlias = AttackResult | Failure
+
+
+class Attack(Protocol):
+    """An attempt to learn about persons from a synthetic table; a class with default fields.
+
+    It gives the same results for the same `rng` state whatever the order of the rows, and raises
+    nothing for small, constant or missing columns: those become a Failure, or a result whose
+    excess is Inconclusive.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+    def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
+        """Every figure of this attack, none left out in silence."""
+
+
+attacks: Registry[Callable[[], Attack]] = Registry("attack")
+
+
+def timed(compute: Callable[[], Result]) -> Result:
+    """The result of one attack, with the seconds that it took where it was carried out.
+
+    >>> timed(lambda: Failure("copies", "Copies", "no record is unique")).reason
+    'no record is unique'
+    """
+    started = time.perf_counter()
+    result = compute()
+    if isinstance(result, Failure):
+        return result
+    return replace(result, seconds=time.perf_counter() - started)

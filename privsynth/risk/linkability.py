@@ -1,0 +1,124 @@
+"""Linkability: two halves of a record joined through the synthetic table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from privsynth.risk import anonymeter
+from privsynth.risk.base import AttackResult, Failure, Rate, Result, ThreatModel, attacks, timed
+from privsynth.risk.details import common_details, rate_details
+from privsynth.risk.plain import PlainTable, PlainTables, one_row_each, plain_tables, some_rows
+from privsynth.risk.statistics import compare
+from privsynth.table import Tables
+
+Halves = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+@attacks.register("linkability")
+@dataclass(frozen=True)
+class Linkability:
+    """Two sources that each hold half of the quasi-identifiers, joined record by record.
+
+    A target counts as linked where the synthetic record nearest to one half of it is also the
+    one nearest to the other half. `halves` declares the attacker's two sources; by default the
+    quasi-identifiers are dealt out so that both halves tell about equally much.
+
+    >>> Linkability(halves=(("age", "sex"), ("zip",))).n_targets
+    500
+    """
+
+    name: ClassVar[str] = "linkability"
+    title: ClassVar[str] = "Linkability of two sources"
+
+    n_targets: int = 500
+    halves: Halves | None = None
+    max_synthetic_rows: int = 20_000
+
+    def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
+        """One result for the pair of sources."""
+        plain = plain_tables(tables)
+        known = plain.with_role("quasi_identifier")
+        halves = self.halves or dealt(known, plain.synthetic)
+        if not all(halves) or not {*halves[0], *halves[1]} <= set(plain.train.columns):
+            return (Failure(self.name, self.title, _why_not(self.halves is not None)),)
+        return (timed(lambda: self._attack(plain, halves, rng)),)
+
+    def _attack(self, tables: PlainTables, halves: Halves, rng: np.random.Generator) -> Result:
+        synthetic = some_rows(tables.synthetic, self.max_synthetic_rows, rng)
+        seeds = [int(seed) for seed in rng.integers(2**32, size=2)]
+        targets = one_row_each(tables.train, self.n_targets, rng)
+        member = _rate(linked(synthetic, targets, halves, seeds))
+        control = None
+        if tables.control.n_rows:
+            others = one_row_each(tables.control, self.n_targets, rng)
+            control = _rate(linked(synthetic, others, halves, seeds))
+        excess, p = compare(member, control)
+        return AttackResult(
+            attack=self.name,
+            title=self.title,
+            criterion="linkability",
+            threat_model=_threat_model(halves),
+            n_planned=self.n_targets,
+            n_done=member.total,
+            member=member,
+            control=control,
+            prior=1 / synthetic.n_rows,
+            excess=excess,
+            p_value=p,
+            persons=member.hits,
+            tool=anonymeter.tool(),
+            details={"synthetic_rows_used": synthetic.n_rows, "seed": seeds[0]}
+            | rate_details(member, control)
+            | common_details(tables),
+            guards=anonymeter.guards(3, 5, 8, 9, 11, 12, 14),
+        )
+
+
+def dealt(columns: Sequence[str], table: PlainTable) -> Halves:
+    """The columns in two halves, dealt by falling number of values: first, second, second, first.
+
+    >>> codes = {name: np.arange(8) % n for name, n in (("a", 8), ("b", 4), ("c", 2), ("d", 2))}
+    >>> dealt(("a", "b", "c", "d"), PlainTable({}, codes, np.arange(8)))
+    (('a', 'd'), ('b', 'c'))
+    """
+    n_values = {name: len(np.unique(table.values(name))) for name in columns}
+    ranked = sorted(columns, key=lambda name: (-n_values[name], name))
+    first = tuple(name for i, name in enumerate(ranked) if i % 4 in (0, 3))
+    return first, tuple(name for name in ranked if name not in first)
+
+
+def linked(
+    synthetic: PlainTable, targets: PlainTable, halves: Halves, seeds: Sequence[int]
+) -> np.ndarray:
+    """Whether both halves of each target lead to one synthetic record, (n_targets,) booleans."""
+    first, second = (
+        anonymeter.nearest_rows(synthetic, targets, half, seed)
+        for half, seed in zip(halves, seeds, strict=True)
+    )
+    return np.asarray(first == second)
+
+
+def _rate(hits: np.ndarray) -> Rate:
+    return Rate(int(hits.sum()), len(hits))
+
+
+def _threat_model(halves: Halves) -> ThreatModel:
+    knowledge = " and ".join(f"one with {', '.join(half)}" for half in halves)
+    return ThreatModel(
+        attacker="a recipient who holds two sources on the same persons",
+        knowledge=f"two sources: {knowledge}; and the synthetic table",
+        goal="which records of the two sources belong to one person",
+    )
+
+
+def _why_not(declared: bool) -> str:
+    if declared:
+        return "a column of the declared sources is not present in all tables"
+    return (
+        "fewer than two quasi-identifiers are present in all tables; "
+        'declare them with role = "quasi_identifier"'
+    )

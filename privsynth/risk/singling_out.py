@@ -1,0 +1,123 @@
+"""Singling out: predicates that fit one synthetic record, tried on real persons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from privsynth.risk import anonymeter
+from privsynth.risk.anonymeter import Query
+from privsynth.risk.base import AttackResult, Failure, Rate, Result, ThreatModel, attacks, timed
+from privsynth.risk.details import common_details, rate_details
+from privsynth.risk.plain import PlainTable, PlainTables, all_rows_of, plain_tables, some_rows
+from privsynth.risk.statistics import compare
+from privsynth.table import Tables
+
+THREAT_MODEL = ThreatModel(
+    attacker="a recipient of the synthetic table",
+    knowledge="the synthetic table alone",
+    goal="a description that fits exactly one person of the train table",
+)
+
+
+@attacks.register("singling_out")
+@dataclass(frozen=True)
+class SinglingOut:
+    """Predicates on one column and on several, each fitting exactly one synthetic record.
+
+    A predicate succeeds where it fits exactly one person. Train and control are compared at
+    equal numbers of persons, because the smaller the table, the easier it is to be the only one.
+
+    >>> SinglingOut(n_queries=300).n_columns
+    (1, 3, 5, 8)
+    """
+
+    name: ClassVar[str] = "singling_out"
+    title: ClassVar[str] = "Singling out"
+
+    n_queries: int = 500
+    n_columns: tuple[int, ...] = (1, 3, 5, 8)
+    max_synthetic_rows: int = 30_000
+
+    def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
+        """One result for each number of columns."""
+        plain = plain_tables(tables)
+        if not plain.train.columns:
+            return (Failure(self.name, self.title, "no column is present in all tables"),)
+        train, control = _equal_sizes(plain, rng)
+        synthetic = some_rows(plain.synthetic, self.max_synthetic_rows, rng)
+        seeds = rng.integers(2**32, size=len(self.n_columns))
+        tried = PlainTables(plain.schema, train, control, synthetic, plain.unusable)
+        return tuple(
+            timed(partial(self._attack, tried, width, int(seed)))
+            for width, seed in zip(self.n_columns, seeds, strict=True)
+        )
+
+    def _attack(self, tables: PlainTables, width: int, seed: int) -> Result:
+        attack, title = _names(width)
+        if width > len(tables.train.columns):
+            reason = f"needs {width} columns; the tables share {len(tables.train.columns)}"
+            return Failure(attack, title, reason)
+        queries = _queries(tables.synthetic, self.n_queries, width, seed)
+        if not queries:
+            return Failure(attack, title, "no predicate fits exactly one synthetic record")
+        hits = anonymeter.singled_out(queries, tables.train)
+        member, control = _rate(hits), None
+        if tables.control.n_rows:
+            control = _rate(anonymeter.singled_out(queries, tables.control))
+        excess, p = compare(member, control)
+        guesses = anonymeter.random_queries(tables.synthetic, self.n_queries, width, seed)
+        return AttackResult(
+            attack=attack,
+            title=title,
+            criterion="singling out",
+            threat_model=THREAT_MODEL,
+            n_planned=self.n_queries,
+            n_done=len(queries),
+            member=member,
+            control=control,
+            prior=_rate(anonymeter.singled_out(guesses, tables.train)).value,
+            excess=excess,
+            p_value=p,
+            persons=len(np.unique(hits[hits >= 0])),
+            tool=anonymeter.tool(),
+            details=dict(_details(tables, width, seed))
+            | rate_details(member, control)
+            | common_details(tables),
+            guards=anonymeter.guards(2, 3, 4, 5, 8, 13, 14),
+        )
+
+
+def _names(width: int) -> tuple[str, str]:
+    if width == 1:
+        return "singling_out_univariate", "Singling out by one column"
+    return f"singling_out_{width}", f"Singling out by {width} columns"
+
+
+def _queries(synthetic: PlainTable, n_queries: int, width: int, seed: int) -> list[Query]:
+    if width == 1:
+        return anonymeter.univariate_queries(synthetic, n_queries, seed)
+    return anonymeter.multivariate_queries(synthetic, n_queries, width, seed)
+
+
+def _rate(persons: np.ndarray) -> Rate:
+    return Rate(int((persons >= 0).sum()), len(persons))
+
+
+def _equal_sizes(tables: PlainTables, rng: np.random.Generator) -> tuple[PlainTable, PlainTable]:
+    """Train and control with the same number of persons; all of train where there is no control."""
+    if not tables.control.n_rows:
+        return tables.train, tables.control
+    n_persons = min(tables.train.n_persons, tables.control.n_persons)
+    return all_rows_of(tables.train, n_persons, rng), all_rows_of(tables.control, n_persons, rng)
+
+
+def _details(tables: PlainTables, width: int, seed: int) -> Iterator[tuple[str, int]]:
+    yield "columns_in_a_query", width
+    yield "persons_a_side", tables.train.n_persons
+    yield "synthetic_rows_used", tables.synthetic.n_rows
+    yield "seed", seed

@@ -1,0 +1,98 @@
+"""How far an attack did better on train than on control records, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from privsynth.errors import Inconclusive
+from privsynth.risk.base import NO_CONTROL, Rate, Risk
+
+MIN_TRIALS = 30
+"""Fewer trials than this on either side decide nothing."""
+
+
+def excess(member: Rate, control: Rate, confidence: float = 0.95) -> Risk:
+    """Member rate less control rate, with the hybrid score interval of Newcombe (1998).
+
+    The two rates count as independent. Where the same queries were put to both tables they are
+    positively correlated, and the interval is wider than it needs to be.
+
+    >>> excess(Rate(56, 70), Rate(48, 80))  # Newcombe's own example: .0524 to .3339
+    Risk(value=0.2000..., low=0.0524..., high=0.3338..., confidence=0.95)
+    """
+    m, c = member.value, control.value
+    (m_low, m_high), (c_low, c_high) = wilson(member, confidence), wilson(control, confidence)
+    low = m - c - math.hypot(m - m_low, c_high - c)
+    high = m - c + math.hypot(m_high - m, c - c_low)
+    return Risk(m - c, low, high, confidence)
+
+
+def wilson(rate: Rate, confidence: float = 0.95) -> tuple[float, float]:
+    """The score interval of a rate (Wilson 1927).
+
+    >>> [round(limit, 4) for limit in wilson(Rate(10, 100))]
+    [0.0552, 0.1744]
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + confidence) / 2))
+    centre = (rate.hits + z * z / 2) / (rate.total + z * z)
+    spread = rate.hits * (rate.total - rate.hits) / rate.total + z * z / 4
+    half = z / (rate.total + z * z) * math.sqrt(spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def p_value(member: Rate, control: Rate) -> float:
+    """The chance of so large a difference, or a larger one, if train and control fare alike.
+
+    One-sided exact test of Fisher (1935).
+
+    >>> round(p_value(Rate(30, 100), Rate(10, 100)), 5)
+    0.00033
+    """
+    from scipy.stats import fisher_exact
+
+    table = [[rate.hits, rate.total - rate.hits] for rate in (member, control)]
+    return float(fisher_exact(table, alternative="greater").pvalue)
+
+
+def compare(member: Rate, control: Rate | None) -> tuple[Risk | Inconclusive, float | None]:
+    """Excess and p-value; a reason in place of the excess where the trials are too few.
+
+    >>> compare(Rate(3, 20), Rate(1, 500))[0].reason
+    'only 20 trials on train and 500 on control records; at least 30 each are needed'
+    """
+    if control is None:
+        return Inconclusive(NO_CONTROL), None
+    if min(member.total, control.total) < MIN_TRIALS:
+        counts = f"{member.total} trials on train and {control.total} on control records"
+        return Inconclusive(f"only {counts}; at least {MIN_TRIALS} each are needed"), None
+    return excess(member, control), p_value(member, control)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """The p-values adjusted for how many there are (Holm 1979), in the order given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    (0.03, 0.06, 0.06)
+    """
+    adjusted, running = [0.0] * len(p_values), 0.0
+    ranked = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, index in enumerate(ranked):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return tuple(adjusted)
+
+
+def residual(member: Rate, control: Rate) -> float:
+    """The share of what control left to gain that was gained on train: (m - c) / (1 - c).
+
+    This is the figure that anonymeter calls risk, without its cut at 0. It is 0 whenever
+    everybody is equally exposed, so it never stands alone.
+
+    >>> residual(Rate(60, 100), Rate(50, 100))
+    0.2
+    """
+    room = 1 - control.value
+    return round((member.value - control.value) / room, 12) if room else 0.0

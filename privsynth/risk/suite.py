@@ -1,0 +1,71 @@
+"""Every attack on one release, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from privsynth.errors import AssessmentError
+from privsynth.progress import SILENT, Progress
+from privsynth.risk.base import Attack, AttackResult, Failure, Result, attacks
+from privsynth.risk.statistics import holm
+from privsynth.table import Tables
+
+
+def run_suite(
+    tables: Tables, rng: np.random.Generator, progress: Progress = SILENT
+) -> tuple[Result, ...]:
+    """The results of every registered attack, their p-values adjusted for each other.
+
+    The adjusted value (Holm 1979) stands in `details["p_holm"]`. Nothing an attack meets in the
+    tables is raised: it becomes a Failure.
+
+    >>> import pandas as pd
+    >>> from privsynth.schema import Schema
+    >>> from privsynth.table import Table
+    >>> schema = Schema.parse({"dataset": {"id": "d"},
+    ...     "columns": {"age": {"kind": "integer", "lower": 0, "upper": 120}}})
+    >>> table = Table.from_pandas(pd.DataFrame({"age": range(100)}), schema)
+    >>> results = run_suite(Tables(*table.split(0.5), table), np.random.default_rng(1))
+    >>> results[0]
+    AttackResult('copies_exact', member 100.0 %, control 100.0 %)
+    """
+    if not tables.train.n_rows or not tables.synthetic.n_rows:
+        raise AssessmentError("the train and the synthetic table must have rows")
+    chosen = list(attacks.items())
+    seeds = rng.integers(2**63, size=len(chosen))
+    progress.stage("attacks", total=len(chosen))
+    results: list[Result] = []
+    for (name, make), seed in zip(chosen, seeds, strict=True):
+        results.extend(_run(name, make, tables, np.random.default_rng(seed)))
+        progress.advance(1, name)
+    return adjusted(results)
+
+
+def adjusted(results: Sequence[Result]) -> tuple[Result, ...]:
+    """The results with the p-value that holds for all of them together in their details."""
+    tested = [i for i, r in enumerate(results) if _p(r) is not None]
+    together = dict(zip(tested, holm([_p(results[i]) or 0.0 for i in tested]), strict=True))
+    return tuple(
+        replace(result, details={**result.details, "p_holm": together[i]})
+        if isinstance(result, AttackResult) and i in together
+        else result
+        for i, result in enumerate(results)
+    )
+
+
+def _p(result: Result) -> float | None:
+    return result.p_value if isinstance(result, AttackResult) else None
+
+
+def _run(
+    name: str, make: Callable[[], Attack], tables: Tables, rng: np.random.Generator
+) -> tuple[Result, ...]:
+    """One attack; whatever it raises is a fact. A message may hold a value, so it is not shown."""
+    attack = make()
+    try:
+        return attack.run(tables, rng)
+    except Exception as error:
+        return (Failure(name, attack.title, f"the attack stopped with {type(error).__name__}"),)

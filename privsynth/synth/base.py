@@ -1,0 +1,322 @@
+"""What every generator is: something that is fitted once, and draws valid tables ever after."""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from privsynth.encode import Codebook
+from privsynth.errors import DataError, ModelError, SchemaError, UsageError
+from privsynth.privacy.budget import PrivacyBudget, PrivacyUnit
+from privsynth.privacy.calibrate import calibrate
+from privsynth.privacy.guarantee import Guarantee
+from privsynth.privacy.ledger import Ledger
+from privsynth.privacy.noise import NoiseSource, SecretNoise
+from privsynth.privacy.plan import Request
+from privsynth.privacy.spending import Spending
+from privsynth.progress import SILENT, Progress
+from privsynth.registry import Registry
+from privsynth.schema import IdColumn, Schema, TextColumn
+from privsynth.synth.constraints import satisfied
+from privsynth.table import Table
+
+_MODEL_FORMAT = "privsynth/model/1"
+LEAST_UNITS = 10
+_CHUNK_ROWS = 50_000
+
+
+@dataclass(frozen=True, repr=False)
+class FittedSynthesizer(ABC):
+    """A generator after its fit: parameters, codebook and guarantee, nothing of the records.
+
+    Drawing from it is post-processing: free, as often as wanted.
+    """
+
+    name: ClassVar[str]
+
+    settings: Mapping[str, Any]
+    codebook: Codebook
+    guarantee: Guarantee
+    entry_id: str
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of every table that is drawn."""
+        return self.codebook.schema
+
+    @property
+    def n_units(self) -> float:
+        """The number of privacy units that it was fitted to: public, or the private estimate."""
+        return self.codebook.n_units
+
+    @abstractmethod
+    def sample_codes(
+        self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator, progress: Progress
+    ) -> np.ndarray:
+        """Codes of n_rows records, (n_rows, n_columns), with the `given` columns held fixed."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The parameters by name, as saved."""
+
+    @classmethod
+    @abstractmethod
+    def restored(cls, saved: SavedModel) -> FittedSynthesizer:
+        """The generator from what `save` wrote."""
+
+    def sample(
+        self,
+        n_rows: int,
+        *,
+        where: Mapping[str, Any] | None = None,
+        rng: np.random.Generator | None = None,
+        progress: Progress = SILENT,
+    ) -> Table:
+        """A synthetic table of n_rows records, valid under the schema and its constraints.
+
+        `where` fixes the values of some columns; the others are drawn given these.
+        """
+        if n_rows < 1:
+            raise UsageError("a sample needs at least 1 row")
+        rng = rng or np.random.default_rng()
+        where = dict(where or {})
+        names = list(self.codebook.columns)
+        codes = {name: self.codebook.code_of(name, value) for name, value in where.items()}
+        given = {names.index(name): code for name, code in codes.items()}
+        progress.stage("drawing synthetic records", n_rows)
+        kept: list[pa.Table] = []
+        n_kept, n_drawn = 0, 0
+        while n_kept < n_rows:
+            _refuse_hopeless(n_kept, n_drawn, n_rows)
+            wanted = min(_CHUNK_ROWS, _draws_needed(n_rows - n_kept, n_kept, n_drawn))
+            drawn = self._draw(wanted, given, where, rng)
+            valid = drawn.take(satisfied(drawn))
+            valid = valid.take(np.arange(min(valid.n_rows, n_rows - n_kept)))
+            kept.append(valid.data)
+            n_kept, n_drawn = n_kept + valid.n_rows, n_drawn + wanted
+            progress.advance(valid.n_rows)
+        return completed(pa.concat_tables(kept), self.codebook, rng)
+
+    def _draw(
+        self,
+        n_rows: int,
+        given: Mapping[int, int],
+        where: Mapping[str, Any],
+        rng: np.random.Generator,
+    ) -> Table:
+        codes = self.sample_codes(n_rows, given, rng, SILENT)
+        table = self.codebook.decode(codes, rng)
+        data = table.data
+        for name, value in where.items():
+            kind = data.schema.field(name).type
+            held = pa.array([value] * n_rows).cast(kind)
+            data = data.set_column(data.column_names.index(name), name, held)
+        return Table(table.schema, data, table.storage)
+
+    def save(self, folder: Path) -> None:
+        """Write model.json and weights.safetensors; loading them never executes anything."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        document = {
+            "format": _MODEL_FORMAT,
+            "synthesizer": self.name,
+            "settings": dict(self.settings),
+            "schema": self.schema.to_dict(),
+            "codebook": self.codebook.to_dict(),
+            "guarantee": self.guarantee.to_dict(),
+            "entry_id": self.entry_id,
+        }
+        text = json.dumps(document, indent=1, sort_keys=True, default=str, ensure_ascii=False)
+        (folder / "model.json").write_text(text, encoding="utf-8")
+        save_file(self.tensors(), folder / "weights.safetensors")
+
+    def __repr__(self) -> str:
+        spent = self.guarantee.epsilon_spent
+        return f"{type(self).__name__}({self.schema.dataset.id!r}, epsilon spent {spent:.3g})"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a model folder holds, checked before anything is built from it."""
+
+    settings: Mapping[str, Any]
+    codebook: Codebook
+    guarantee: Guarantee
+    entry_id: str
+    tensors: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Synthesizer(ABC):
+    """A generator before its fit: its settings, which are public and can be logged."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def requests(self, schema: Schema, n_units: int | None) -> Sequence[Request]:
+        """What a fit will ask of the records; n_units is None where the row count is private."""
+
+    @abstractmethod
+    def learn(self, train: Table, work: Work) -> FittedSynthesizer:
+        """The fit itself, with nothing but the charged mechanisms between it and the records."""
+
+    def fit(
+        self,
+        train: Table,
+        budget: PrivacyBudget,
+        *,
+        ledger: Ledger | None = None,
+        noise: NoiseSource | None = None,
+        rng: np.random.Generator | None = None,
+        progress: Progress = SILENT,
+        note: str = "",
+    ) -> FittedSynthesizer:
+        """A fitted generator; the charge is in the ledger before the first record is read.
+
+        BudgetError or SchemaError refuse a job whose claim could not hold. A fit that fails or is
+        interrupted stays charged.
+        """
+        require_fit_possible(train, budget)
+        rng = rng or np.random.default_rng()
+        schema = train.schema
+        n_public = train.n_units if schema.privacy.row_count == "public" else None
+        progress.stage("planning the privacy budget")
+        plan = calibrate(self.requests(schema, n_public), budget, PrivacyUnit.of(schema))
+        noise = noise or SecretNoise()
+        spending = (ledger or Ledger()).charge(plan, schema.dataset.id, note=note)
+        guarantee = Guarantee.of(plan, noise, schema)
+        try:
+            fitted = self.learn(
+                train.bounded(rng), Work(spending, guarantee, noise, rng, progress)
+            )
+        except KeyboardInterrupt:
+            spending.close("aborted")
+            raise
+        except BaseException:
+            spending.close("failed")
+            raise
+        spending.close("done")
+        return fitted
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a fit works with: the right to spend, the proof of it, noise, chance and an audience."""
+
+    spending: Spending
+    guarantee: Guarantee
+    noise: NoiseSource
+    rng: np.random.Generator
+    progress: Progress
+
+
+synthesizers: Registry[type[Synthesizer]] = Registry("synthesizer")
+fitted_synthesizers: dict[str, type[FittedSynthesizer]] = {}
+
+
+def require_fit_possible(train: Table, budget: PrivacyBudget) -> None:
+    """Refuse what would make the claim void, before anything is charged."""
+    schema = train.schema
+    schema.require_text_decision()
+    if not schema.modelled:
+        raise SchemaError("the schema has no column that a generator can learn")
+    if train.n_units < LEAST_UNITS:
+        raise DataError(
+            f"the table has {train.n_units} privacy units to learn from; at least "
+            f"{LEAST_UNITS} are needed"
+        )
+    if not budget.is_private:
+        return
+    budget.require_rows(train.n_units)
+    if schema.from_data:
+        first, *others = schema.from_data
+        more = f" (and {len(others)} more)" if others else ""
+        raise SchemaError(
+            f'column {first!r}{more}: source = "data" voids the guarantee; declare the range or '
+            'categories yourself (source = "declared"), let the run learn them privately '
+            '(source = "private"), or use --no-privacy'
+        )
+
+
+def load_fitted(folder: str | Path) -> FittedSynthesizer:
+    """The generator that was saved in a folder; ModelError if the files are not one."""
+    from safetensors.numpy import load_file
+
+    folder = Path(folder)
+    try:
+        document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "weights.safetensors")
+    except FileNotFoundError:
+        raise ModelError(f"{folder} holds no model: model.json or weights.safetensors is missing") from None
+    except Exception as error:
+        raise ModelError(f"{folder}: the model cannot be read ({type(error).__name__})") from None
+    if document.get("format") != _MODEL_FORMAT:
+        raise ModelError(f"{folder}: not a model of the format {_MODEL_FORMAT}")
+    try:
+        schema = Schema.parse(document["schema"])
+        saved = SavedModel(
+            document["settings"],
+            Codebook.from_dict(document["codebook"], schema),
+            Guarantee.from_dict(document["guarantee"]),
+            str(document["entry_id"]),
+            tensors,
+        )
+        return fitted_synthesizers[document["synthesizer"]].restored(saved)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise ModelError(f"{folder}: the model file is damaged") from None
+
+
+def completed(drawn: pa.Table, codebook: Codebook, rng: np.random.Generator) -> Table:
+    """The drawn columns with fresh keys and fake text beside them, in the schema's order."""
+    columns = {}
+    for name in codebook.schema.released:
+        column = codebook.schema.columns[name]
+        if isinstance(column, IdColumn):
+            columns[name] = _surrogates(drawn.num_rows, codebook.storage.get(name))
+        elif isinstance(column, TextColumn):
+            columns[name] = _fake_text(drawn.num_rows, str(column.provider), name, rng)
+        else:
+            columns[name] = drawn.column(name)
+    return Table(codebook.schema, pa.table(columns), codebook.storage)
+
+
+def _surrogates(n_rows: int, storage: pa.DataType | None) -> pa.Array:
+    """Keys from a counter, never from real values; as text, since ids are text inside."""
+    numeric = storage is not None and pa.types.is_integer(storage)
+    pattern = "{}" if numeric else "S{:07d}"
+    return pa.array([pattern.format(number) for number in range(1, n_rows + 1)], pa.string())
+
+
+def _fake_text(n_rows: int, provider: str, name: str, rng: np.random.Generator) -> pa.Array:
+    from faker import Faker
+
+    fake = Faker()
+    fake.seed_instance(int(rng.integers(2**62)))
+    make = getattr(fake, provider, None)
+    if not callable(make):
+        raise SchemaError(f"column {name!r}: Faker has no provider {provider!r}")
+    return pa.array([str(make()) for _ in range(n_rows)], pa.string())
+
+
+def _draws_needed(n_missing: int, n_kept: int, n_drawn: int) -> int:
+    """How many draws will give n_missing valid rows, at the rate seen so far."""
+    rate = max(n_kept / n_drawn, 0.02) if n_drawn else 1.0
+    return math.ceil(n_missing / rate * (1.05 if rate < 1 else 1.0)) + (8 if rate < 1 else 0)
+
+
+def _refuse_hopeless(n_kept: int, n_drawn: int, n_rows: int) -> None:
+    """Stop when the constraints reject nearly every draw."""
+    if n_drawn >= 20 * n_rows + 20_000 and n_kept < n_drawn // 100:
+        raise ModelError(
+            f"only {n_kept} of {n_drawn} draws keep to the schema's constraints; "
+            "check that the constraints hold in the records, or relax them"
+        )
