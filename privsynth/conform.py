@@ -115,7 +115,7 @@ def _parsed(
         return pc.utf8_trim_whitespace(text).cast(to)
     except pa.ArrowInvalid:
         n_bad = sum(_unreadable(value, to) for value in text.to_pylist())
-        fail(name, n_bad, rule)
+    fail(name, n_bad, rule)  # out here, where Arrow's error, which quotes a value, is no cause
 
 
 def _unreadable(text: str | None, to: pa.DataType) -> bool:

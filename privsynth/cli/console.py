@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import RenderableType
     from rich.table import Table
 
 PLAIN_WIDTH = 110
@@ -28,12 +28,22 @@ def print_json(document: Any) -> None:
     sys.stdout.flush()
 
 
-def page() -> Console:
-    """Stdout as a page: in colour on a terminal, plain text elsewhere."""
+def show(*parts: RenderableType) -> None:
+    """Print text and tables on stdout, one below the other: in colour on a terminal alone."""
     from rich.console import Console
+    from rich.text import Text
 
+    lines = [Text(part) if isinstance(part, str) else part for part in parts]
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+    if console.is_terminal:
+        console.print(*lines, sep="\n")
+        return
+    plain = Console(highlight=False, width=PLAIN_WIDTH)
+    with plain.capture() as captured:
+        plain.print(*lines, sep="\n")
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.flush()
 
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

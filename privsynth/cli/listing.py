@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from privsynth.cli.console import grid, page, print_json
+from privsynth.cli.console import grid, print_json, show
 from privsynth.cli.options import Json
 
 
@@ -30,13 +30,13 @@ def list_(
     if as_json:
         print_json({kind.value: [{"name": name, "about": about} for name, about in found]})
     else:
-        page().print(grid(("name", "what it is"), found))
+        show(grid(("name", "what it is"), found))
 
 
 def _registered(kind: Kind) -> list[tuple[str, str]]:
     """Name and first docstring line of everything in a registry."""
     home = {
-        Kind.SYNTHESIZERS: "privsynth.synth",
+        Kind.SYNTHESIZERS: "privsynth.synth.diffusion",
         Kind.ATTACKS: "privsynth.risk",
         Kind.METRICS: "privsynth.fidelity",
     }[kind]
@@ -45,9 +45,9 @@ def _registered(kind: Kind) -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from privsynth.synth.preset import load_preset, preset_names
+    from privsynth.synth.preset import preset_names, read_preset
 
-    return [(name, repr(load_preset(name))) for name in preset_names()]
+    return [(name, read_preset(name).summary) for name in preset_names()]
 
 
 def _first_line(item: Any) -> str:

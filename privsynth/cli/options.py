@@ -16,7 +16,7 @@ Data = Annotated[
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]
 SchemaFile = Annotated[
     Path,
-    typer.Option("--schema", "-s", metavar="FILE", help="The schema; `privsynth inspect` drafts it."),
+    typer.Option("--schema", "-s", metavar="FILE", help="The schema, which `inspect` drafts."),
 ]
 Model = Annotated[
     str | None,

@@ -53,7 +53,9 @@ class Bars:
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Move the bar."""
         if self._task is not None:
-            self._rich.update(self._task, advance=steps, **({"note": note} if note else {}))
+            self._rich.advance(self._task, steps)
+            if note:
+                self._rich.update(self._task, note=note)
 
     def finish(self) -> None:
         """Fill the bar of the stage that has ended."""

@@ -15,7 +15,7 @@ from privsynth.schema import Schema
 from privsynth.table import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Codebook:
     """How a table becomes an integer matrix and back, with the noisy share of each code.
 
@@ -33,6 +33,9 @@ class Codebook:
     def sizes(self) -> tuple[int, ...]:
         """The number of codes of each modelled column, in the order of the matrix."""
         return tuple(code.n_codes for code in self.columns.values())
+
+    def __repr__(self) -> str:
+        return f"Codebook({len(self.columns)} columns, {sum(self.sizes)} codes)"
 
     def encode(self, table: Table) -> np.ndarray:
         """The code matrix of a table, (n_rows, n_columns) int64."""
@@ -74,7 +77,9 @@ class Codebook:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], schema: Schema) -> Codebook:
-        """The codebook that `to_dict` gave."""
+        """The codebook that `to_dict` gave; ValueError if it is not one of that schema."""
+        if tuple(document["columns"]) != schema.modelled:
+            raise ValueError("the codebook's columns are not those of the schema")
         return cls(
             schema,
             {name: ColumnCode.from_dict(raw) for name, raw in document["columns"].items()},

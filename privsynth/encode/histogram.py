@@ -11,9 +11,10 @@ import numpy as np
 Count = Callable[[np.ndarray, int, int], np.ndarray]
 """`count(cells, n_cells, level)`: noisy counts of the cell of each row, -1 for rows in none."""
 
-_DIRECT_STEPS = 128
-_TWO_LEVELS = 4_096
+_DIRECT_STEPS = 40
+_TWO_LEVELS = 2_000
 _EXPAND_ABOVE_SIGMAS = 5.0
+_SPIKE_SIGMAS = 4.0
 
 
 def n_levels(n_steps: int | None) -> int:
@@ -76,8 +77,23 @@ def _refined(
         members = np.flatnonzero(parent == run)
         n = len(members)
         total = (n * coarse.counts[run] + noisy[members].sum()) / (n + 1)
-        counts[members] = onto_simplex(noisy[members], max(total, 0.0))
+        counts[members] = onto_simplex(shrunk(noisy[members], sigma), max(total, 0.0))
     return Histogram(starts, widths, counts, coarse.n_missing)
+
+
+def shrunk(noisy: np.ndarray, sigma: float) -> np.ndarray:
+    """The counts with as much of their spread taken out as the noise explains.
+
+    Spikes stay; the rest is drawn towards its mean (James and Stein 1961), so that runs that
+    hold nothing but noise come out even.
+    """
+    plain = noisy <= np.median(noisy) + _SPIKE_SIGMAS * sigma
+    rest = noisy[plain]
+    spread = float(rest.var())
+    kept = max(0.0, 1.0 - sigma**2 / spread) if spread > 0 else 0.0
+    even = noisy.astype(float).copy()
+    even[plain] = rest.mean() + kept * (rest - rest.mean())
+    return even
 
 
 def onto_simplex(noisy: np.ndarray, total: float) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.fidelity.base import Detail, Failure, Result, Score, metrics, timed
-from privsynth.fidelity.features import Features
+from privsynth.fidelity.features import Features, without_empty
 from privsynth.fidelity.sample import sampled
 from privsynth.table import Table, Tables
 
@@ -113,5 +113,6 @@ class _Judge:
             early_stopping=False,
             random_state=self.seed,
         )
-        model.fit(x[fit], y[fit])
-        return float(roc_auc_score(y[test], model.predict_proba(x[test])[:, 1]))
+        learned, tested = without_empty(x[fit], x[test])
+        model.fit(learned, y[fit])
+        return float(roc_auc_score(y[test], model.predict_proba(tested)[:, 1]))

@@ -49,8 +49,9 @@ class Labels:
         lookup = [
             known.get(_text(label), self.size - 2) for label in encoded.dictionary.to_pylist()
         ]
-        indices = encoded.indices.fill_null(len(lookup)).to_numpy(zero_copy_only=False)
-        return np.take(np.array([*lookup, self.size - 1]), indices.astype(np.int64))
+        indices = np.asarray(encoded.indices.fill_null(len(lookup)), dtype=np.int64)
+        codes: NDArray[Any] = np.array([*lookup, self.size - 1])[indices]
+        return codes
 
     def order(self) -> list[int]:
         """The codes in the order in which a chart shows them."""

@@ -60,6 +60,18 @@ class Features:
         return matrix
 
 
+def without_empty(learned: NDArray[Any], tested: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both matrices with 0 in each column that the first does not know at all.
+
+    Gradient boosting refuses a column without a single value.
+
+    >>> without_empty(np.array([[np.nan, 1.0]]), np.array([[2.0, np.nan]]))[1]
+    array([[ 0., nan]])
+    """
+    empty = np.isnan(learned).all(axis=0)
+    return np.where(empty, 0.0, learned), np.where(empty, 0.0, tested)
+
+
 def _ranks(codings: Discretiser, train: Table, name: str) -> NDArray[Any] | None:
     """The number of each label's code by frequency; None for a range column."""
     coding = codings.codings[name]

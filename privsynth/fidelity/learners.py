@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.fidelity.discretise import Discretiser
-from privsynth.fidelity.features import Features
+from privsynth.fidelity.features import Features, without_empty
 from privsynth.fidelity.target import ClassTarget, NumberTarget, Target
 from privsynth.table import Table
 
@@ -45,7 +45,8 @@ def boosting(train: Table, target: Target, seed: int) -> Predict:
             "early_stopping": False,
             "random_state": seed,
         }
-        x, y, x_test = features.matrix(learned), target.values(learned), features.matrix(test)
+        x, x_test = without_empty(features.matrix(learned), features.matrix(test))
+        y = target.values(learned)
         if isinstance(target, NumberTarget):
             return np.asarray(HistGradientBoostingRegressor(**settings).fit(x, y).predict(x_test))
         return _probabilities(HistGradientBoostingClassifier(**settings), target, x, y, x_test)

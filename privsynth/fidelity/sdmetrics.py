@@ -31,7 +31,7 @@ _TRENDS = ("sdmetrics_trends", "Trend error (sdmetrics Column Pair Trends), %", 
 @metrics.register("sdmetrics")
 @dataclass(frozen=True)
 class SDMetricsQuality:
-    """Shape and trend errors as sdmetrics defines them, on at most 20,000 rows of each table.
+    """Shape and trend errors as sdmetrics defines them, on at most 50,000 rows of each table.
 
     Where a table has more than 300 pairs of columns, a random sample of 300 is scored.
 
@@ -41,7 +41,7 @@ class SDMetricsQuality:
 
     name: ClassVar[str] = "sdmetrics"
     title: ClassVar[str] = "Column shapes and pair trends by sdmetrics"
-    max_rows: int = 20_000
+    max_rows: int = 50_000
     max_pairs: int = 300
 
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:

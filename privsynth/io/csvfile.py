@@ -9,6 +9,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NoReturn, cast
@@ -129,12 +130,13 @@ def _parse(path: Path, delimiter: str, n_columns: int) -> pa.Table:
         # Names may differ by case alone, which DuckDB does not allow: number the columns.
         "columns": {f"c{number}": "VARCHAR" for number in range(n_columns)},
     }
-    with duckdb.connect(":memory:", config=dict(_NO_EXTENSIONS)) as connection:
-        try:
-            table: pa.Table = connection.sql(_READ, params=values).to_arrow_table()
-        except duckdb.Error:
-            return _parse_slowly(path, delimiter, n_columns)
-    return table
+    table: pa.Table | None = None
+    with (
+        duckdb.connect(":memory:", config=dict(_NO_EXTENSIONS)) as connection,
+        suppress(duckdb.Error),  # it quotes the record, and must not even be a cause
+    ):
+        table = connection.sql(_READ, params=values).to_arrow_table()
+    return _parse_slowly(path, delimiter, n_columns) if table is None else table
 
 
 def _parse_slowly(path: Path, delimiter: str, n_columns: int) -> pa.Table:

@@ -4,12 +4,20 @@
 made of the same steps.
 """
 
-from privsynth.pipeline.folder import RunFolder
+from privsynth.pipeline.folder import RunFolder, new_folder
 from privsynth.pipeline.job import Job
-from privsynth.pipeline.path import Outcome, assess_run, fit, report, run, sample
+from privsynth.pipeline.path import (
+    Outcome,
+    assess_run,
+    fit,
+    keep,
+    read_synthetic,
+    report,
+    run,
+    sample,
+)
 from privsynth.pipeline.record import RunRecord
-
-from privsynth.pipeline.steps import Tools, assess
+from privsynth.pipeline.steps import Tools, assess, write_report
 
 __all__ = [
     "Job",
@@ -20,7 +28,11 @@ __all__ = [
     "assess",
     "assess_run",
     "fit",
+    "keep",
+    "new_folder",
+    "read_synthetic",
     "report",
     "run",
     "sample",
+    "write_report",
 ]

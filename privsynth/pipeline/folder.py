@@ -71,8 +71,17 @@ class RunFolder:
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[RunFolder]:
-    """A run folder under construction, which becomes `out` at the end or vanishes.
+def new_run(out: Path) -> Iterator[RunFolder]:
+    """The folder of a run under construction; see `new_folder`."""
+    with new_folder(out) as folder:
+        run = RunFolder(folder)
+        run.controller.mkdir()
+        yield run
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder under construction, which becomes `out` at the end or vanishes.
 
     OutputError when `out` is taken or cannot be written; a killed process leaves
     `.NAME.partial-…` beside it, and never `out`.
@@ -84,10 +93,8 @@ def new_folder(out: Path) -> Iterator[RunFolder]:
         partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
     try:
         with writing(out):
-            folder = RunFolder(partial)
-            folder.controller.mkdir()
             partial.chmod(0o777 & ~_umask())
-            yield folder
+            yield partial
             partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -116,18 +123,25 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A file under construction beside `path`, which replaces it at the end or vanishes."""
+def replaced(folder: Path) -> Iterator[Path]:
+    """A folder under construction that takes the place of `folder` at the end, or vanishes."""
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.partial-", dir=folder.parent) as room:
+        yield Path(room) / "new"
+        if folder.exists():
+            folder.rename(Path(room) / "old")
+        (Path(room) / "new").rename(folder)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing; OutputError where it cannot be written."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.partial-", dir=path.parent)
-        os.close(handle)
+        partial = path.with_name(f".{path.name}.partial")
         try:
-            yield Path(name)
-            Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(path)
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
         finally:
-            Path(name).unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 def _umask() -> int:

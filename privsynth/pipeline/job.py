@@ -33,9 +33,10 @@ class Job:
     csv: bool = False
 
     def __post_init__(self) -> None:
-        PrivacyBudget(self.epsilon, self.delta or (LARGEST_DEFAULT_DELTA if self.is_private else 0.0))
-        if self.delta is not None and not 0 < self.delta < 1:
-            raise UsageError("delta must be above 0 and below 1")
+        if self.is_private:
+            PrivacyBudget(self.epsilon, LARGEST_DEFAULT_DELTA if self.delta is None else self.delta)
+        elif self.delta is not None:
+            raise UsageError("delta has no meaning without an epsilon")
         if self.rows is not None and self.rows < 1:
             raise UsageError("rows must be at least 1")
         if not 0 <= self.control < 1:
@@ -67,8 +68,8 @@ class Job:
     def command(self, data: str) -> str:
         """The command that asks for this job.
 
-        >>> Job(epsilon=1.0, rows=500).command("patients.csv")
-        'privsynth run patients.csv --schema schema.toml --epsilon 1 --control 0.1 --rows 500 --out DIR'
+        >>> Job(epsilon=1.0).command("patients.csv")
+        'privsynth run patients.csv --schema schema.toml --epsilon 1 --control 0.1 --out DIR'
         """
         budget = f"--epsilon {self.epsilon:g}" if self.is_private else "--no-privacy"
         asked = {"--delta": self.delta, "--model": self.model, "--control": self.control}
@@ -118,4 +119,3 @@ def refuse_early(schema: Schema, job: Job, noise: NoiseSource | None) -> None:
         )
     if job.is_private and noise is not None and not noise.is_secret:
         raise ReleaseRefused("the noise is seeded: such a run is for tests, and is not released")
-

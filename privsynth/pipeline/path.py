@@ -6,14 +6,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from privsynth.errors import OutputError
 from privsynth.io import read_raw, write_parquet
-from privsynth.pipeline.folder import RunFolder, new_folder, writing
+from privsynth.pipeline.folder import RunFolder, new_run, replaced, writing
 from privsynth.pipeline.job import Job, refuse_early
 from privsynth.pipeline.record import RunRecord
-from privsynth.pipeline.steps import Fit, Tools, draw, judge, learn, read, write_report
+from privsynth.pipeline.steps import Fit, Tools, draw, judge, learn, read, rows_asked, write_report
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.progress import SILENT, Progress
 from privsynth.release.release import write_release
@@ -21,44 +21,48 @@ from privsynth.report.report import RiskReport
 from privsynth.schema import Schema
 from privsynth.table import Table
 
+if TYPE_CHECKING:
+    from privsynth.synth.base import FittedSynthesizer
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run or stage gives, without a record in it."""
+    """What a fit gives to be told: nothing of the records is in it."""
 
     folder: RunFolder
     record: RunRecord
     guarantee: Guarantee
     entry_id: str
-    report: RiskReport | None = None
 
 
-def run(data: Path, schema: Schema, job: Job, out: Path, tools: Tools) -> Outcome:
+def run(
+    data: Path, schema: Schema, job: Job, out: Path, tools: Tools
+) -> tuple[Outcome, RiskReport]:
     """The whole path, from records to `out/release` and `out/controller`: all of it or nothing.
 
     What was charged before a failure stays charged.
     """
     refuse_early(schema, job, tools.noise)
-    with new_folder(out) as folder:
+    with new_run(out) as folder:
         fitted = learn(read(data, schema, tools.progress), data.name, job, folder, tools)
         synthetic = draw(fitted.model, fitted.record, tools.progress)
         report = judge(fitted, synthetic, folder, tools.progress)
         tools.progress.stage("writing the release")
         write_release(folder.release, synthetic, report, csv=job.csv)
-    return _outcome(fitted, out, report)
+    return _outcome(fitted, out), report
 
 
 def fit(data: Path, schema: Schema, job: Job, out: Path, tools: Tools) -> Outcome:
     """The path up to the fitted model, in `out/controller`."""
     refuse_early(schema, job, tools.noise)
-    with new_folder(out) as folder:
+    with new_run(out) as folder:
         fitted = learn(read(data, schema, tools.progress), data.name, job, folder, tools)
     return _outcome(fitted, out)
 
 
-def _outcome(fitted: Fit, out: Path, report: RiskReport | None = None) -> Outcome:
+def _outcome(fitted: Fit, out: Path) -> Outcome:
     model = fitted.model
-    return Outcome(RunFolder(out), fitted.record, model.guarantee, model.entry_id, report)
+    return Outcome(RunFolder(out), fitted.record, model.guarantee, model.entry_id)
 
 
 def sample(
@@ -68,10 +72,70 @@ def sample(
     progress: Progress = SILENT,
 ) -> Table:
     """Rows from the model of a run, as many as the run asks for unless said otherwise: free."""
+    model, record = _saved(folder)
+    return model.sample(rows or rows_asked(model, record), where=where, progress=progress)
+
+
+def keep(synthetic: Table, folder: RunFolder) -> None:
+    """Set a table aside as the one that the run assesses and releases.
+
+    A report on an earlier one goes away, so that it cannot be released with this.
+    """
+    if folder.release.exists():
+        raise OutputError(f"{folder.release} holds the table of this run; name a file with -o")
+    with writing(folder.path):
+        write_parquet(synthetic, folder.synthetic)
+        shutil.rmtree(folder.report, ignore_errors=True)
+
+
+def assess_run(folder: RunFolder, data: Path, progress: Progress = SILENT) -> RiskReport:
+    """Assess the table of a run again, or for the first time, on the records it was fitted to.
+
+    AssessmentError where the data do not match the commitment of the run.
+    """
+    model, record = _saved(folder)
+    train, control = record.split.again(read(data, model.schema, progress), record.job.control)
+    fitted = Fit(model, train, control, record)
+    if not folder.release.exists() and not folder.synthetic.exists():
+        keep(draw(model, record, progress), folder)
+    with writing(folder.path):
+        return judge(fitted, _drawn(folder, model.schema), folder, progress)
+
+
+def report(folder: RunFolder, csv: bool = False) -> RiskReport:
+    """Draw both editions again from the facts, and make the release folder anew."""
+    folder.require_run()
+    record = RunRecord.load(folder.record)
+    facts = folder.report / "report.json"
+    if not facts.is_file():
+        raise OutputError(f"{facts} is not there; run `privsynth assess {folder.path}` first")
+    found = RiskReport.from_json(facts.read_text(encoding="utf-8"))
+    synthetic = _drawn(folder, Schema.load(folder.schema))
+    with writing(folder.path):
+        write_report(found, folder.report)
+        with replaced(folder.release) as fresh:
+            write_release(fresh, synthetic, found, csv=csv or record.job.csv)
+        folder.synthetic.unlink(missing_ok=True)
+    return found
+
+
+def _saved(folder: RunFolder) -> tuple[FittedSynthesizer, RunRecord]:
     from privsynth.synth.base import load_fitted
 
     folder.require_run()
-    model = load_fitted(folder.model)
-    if rows is None and where is None:
-        return draw(model, RunRecord.load(folder.record), progress)
-    ...
+    return load_fitted(folder.model), RunRecord.load(folder.record)
+
+
+def _drawn(folder: RunFolder, schema: Schema) -> Table:
+    """The synthetic table of a run, from its release or from where it waits for one."""
+    source = folder.synthetic if folder.synthetic.exists() else folder.release / "data"
+    return read_synthetic(source, schema)
+
+
+def read_synthetic(source: Path, schema: Schema) -> Table:
+    """A synthetic table, in which keys and free text may be absent."""
+    raw = read_raw(source)
+    free = set(schema.columns) - set(schema.modelled) - set(raw.column_names)
+    kept = {name: column for name, column in schema.columns.items() if name not in free}
+    narrow = Table.from_arrow(raw, schema.model_copy(update={"columns": kept}))
+    return Table(schema, narrow.data, narrow.storage)

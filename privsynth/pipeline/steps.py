@@ -107,7 +107,12 @@ def _rows_by_default(table: Table, job: Job) -> int | None:
 
 def draw(model: FittedSynthesizer, record: RunRecord, progress: Progress) -> Table:
     """The synthetic table of a run, in the number of rows that was asked for."""
-    return model.sample(record.rows or max(1, round(model.n_units)), progress=progress)
+    return model.sample(rows_asked(model, record), progress=progress)
+
+
+def rows_asked(model: FittedSynthesizer, record: RunRecord) -> int:
+    """How many rows the synthetic table of a run has."""
+    return record.rows or max(1, round(model.n_units))
 
 
 def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) -> RiskReport:

@@ -24,6 +24,7 @@ from importlib.metadata import version
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.errors import BudgetError
 from privsynth.privacy.plan import (
@@ -34,11 +35,13 @@ from privsynth.privacy.plan import (
     PureEvent,
 )
 
+Floats: TypeAlias = NDArray[np.float64]
 Relation: TypeAlias = Literal["add_or_remove_one", "replace_one"]
 
 _FINEST_GRID = 250_000  # points; a plan that reaches further gets a coarser, more pessimistic grid
-_COARSEST_INTERVAL = 1e-4
-_STEP_PRECISION = 0.05  # grid step over the spread of the total loss, per root of a step
+_COARSEST_INTERVAL = 1e-3
+_COARSEST_INTERVAL_PURE = 1e-4  # a pure loss is two atoms, each rounded up by as much as a step
+_STEP_PRECISION = 0.02  # grid step over the spread of one loss; epsilon grows by 0.1 of its square
 _TRADE_OFF_POINTS = 500
 _TRADE_OFF_DELTA = 1e-12
 
@@ -81,7 +84,7 @@ def delta_of(
     return min(1.0, float(delta) + _threshold_delta(mechanisms, relation))
 
 
-def trade_off(mechanisms: Iterable[Mechanism], alphas: np.ndarray) -> np.ndarray:
+def trade_off(mechanisms: Iterable[Mechanism], alphas: Floats) -> Floats:
     """The least rate of false negatives at each rate of false positives: a lower bound.
 
     It holds for every test of whether one unit was in the table (add-or-remove-one), and is read
@@ -103,7 +106,7 @@ def trade_off(mechanisms: Iterable[Mechanism], alphas: np.ndarray) -> np.ndarray
     return _lower_envelope(epsilons, deltas + _threshold_delta(mechanisms), alphas)
 
 
-def _lower_envelope(epsilons: np.ndarray, deltas: np.ndarray, alphas: np.ndarray) -> np.ndarray:
+def _lower_envelope(epsilons: Floats, deltas: Floats, alphas: Floats) -> Floats:
     """The largest of the lines that each (epsilon, delta) puts under the trade-off curve."""
     best = np.zeros(np.shape(alphas))
     for epsilon, delta in zip(epsilons, deltas, strict=True):
@@ -223,5 +226,6 @@ def _interval(composition: _Composition, relation: Relation) -> float:
         n_steps += steps
     spread = math.sqrt(mu_squared + sum(each**2 for each in composition.pure))
     spread *= 1.0 if relation == "add_or_remove_one" else 2.0
-    fine = min(_COARSEST_INTERVAL, _STEP_PRECISION * spread / math.sqrt(n_steps))
+    coarsest = _COARSEST_INTERVAL_PURE if composition.pure else _COARSEST_INTERVAL
+    fine = min(coarsest, _STEP_PRECISION * spread / math.sqrt(n_steps))
     return max(fine, (spread**2 + 20 * spread) / _FINEST_GRID)

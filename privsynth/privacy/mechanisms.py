@@ -5,11 +5,10 @@ histogram to which a privacy unit contributes at most 1 in all. A noise multipli
 without privacy, gives the exact answer.
 
 Counts and noise are integers on a grid: the noise is an exact discrete Gaussian (Canonne, Kamath
-and Steinke 2020), so no float carries a record's trace in its last bits (Mironov 2012). On the
-grid sigma is at least 2**13 for any noise multiplier of use. For the composed Rényi divergence the discrete Gaussian is never worse
-than the continuous one that the accountant knows; for delta at a given epsilon it can exceed it by
-a fraction of about (epsilon sigma)² / 24 sigma_grid², under 1e-7, far below the accountant's own
-rounding upwards.
+and Steinke 2020), so no float carries a record's trace in its last bits (Mironov 2012). Sigma is
+at least 2**13 steps of the grid. The Rényi divergence is then at most that of the continuous
+Gaussian which the accountant knows; delta at a given epsilon, a sum in place of an integral, can
+exceed it by a fraction of 1e-7 at most, far below the accountant's own rounding upwards.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from privsynth.errors import BudgetError, UsageError
 from privsynth.privacy.noise import Floats, Integers, NoiseSource, discrete_gaussian
 from privsynth.privacy.spending import Measurement
 
-_COARSEST_SIGMA = 2**13  # in steps of the grid
+_COARSEST_SIGMA = 2**13  # in steps of the grid, for a noise multiplier of 2**-12 and above
 _FINEST_SIGMA = 2**25  # its square is the largest that the discrete Gaussian takes
 _COMMON_MULTIPLE = 2520  # of 1..10: up to here rows of 1/c count without rounding
 _FINE_SCALE = 2**20
@@ -113,8 +112,9 @@ def private_bounds(
     """A lower and an upper bound of the values to within a factor of 2, or None if all is noise.
 
     A noisy histogram over public bins, zero and ±[2**k, 2**(k+1)), whose outermost bins that
-    stand clear of the noise give the bounds; values beyond them are to be clamped. Values that
-    are not finite are left out. Without privacy: the smallest and the largest value.
+    stand clear of the noise give the bounds; values beyond them are to be clamped. Below 2**-20
+    in size a value counts as zero; one that is not finite is left out. Without privacy: the
+    smallest and the largest value.
 
     >>> from privsynth.privacy.noise import SeededNoise
     >>> ages = np.arange(20.0, 90.0).repeat(10)
@@ -136,7 +136,12 @@ def private_bounds(
     )
     beyond_noise = -NormalDist().inv_cdf(_EMPTY_BIN_KEPT / counts.size)
     kept = np.flatnonzero(counts > beyond_noise * measurement.noise_multiplier)
-    return (float(edges[kept[0]]), float(edges[kept[-1] + 1])) if kept.size else None
+    if not kept.size:
+        return None
+    is_zero = kept == counts.size // 2
+    low = 0.0 if is_zero[0] else float(edges[kept[0]])
+    high = 0.0 if is_zero[-1] else float(edges[kept[-1] + 1])
+    return low, high
 
 
 @dataclass(frozen=True)

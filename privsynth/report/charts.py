@@ -90,10 +90,13 @@ def scores(name: str, title: str, rows: Sequence[Mark], top: float | None = None
 
 def shares(name: str, figure: Figure) -> Markup:
     """Shares of one column: rows with labels for categories, upright bars for a long range."""
-    return _columns(name, figure) if len(figure.labels) > _ROWS_AT_MOST else _rows(name, figure)
+    upright = figure.kind == "histogram" and len(figure.labels) > _ROWS_AT_MOST
+    return _columns(name, figure) if upright else _rows(name, figure)
 
 
-def matrix(name: str, title: str, values: Sequence[Sequence[float]], kind: str) -> Markup:
+def matrix(
+    name: str, title: str, values: Sequence[Sequence[float | None]], kind: str
+) -> Markup:
     """A heat map; `kind` is "association" (0 to 1) or "difference" (-1 to 1).
 
     >>> "level-8" in matrix("m", "Real", [[1.0, 0.2], [0.2, 1.0]], "association")
@@ -129,7 +132,7 @@ def curve(name: str, figure: Figure) -> Markup:
     return svg.scaled(name, figure.title, told, (300, 300), marks)
 
 
-_ROWS_AT_MOST = 12
+_ROWS_AT_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -206,10 +209,16 @@ def _columns(name: str, figure: Figure) -> Markup:
     shown = [label for label in figure.labels if label != "(missing)"]
     marks += [
         svg.line(0, height, 100, height, "axis"),
-        svg.text(0, height + 16, shown[0], "small"),
-        svg.text(100, height + 16, figure.labels[-1], "small", "end"),
+        svg.text(0, height + 16, svg.clipped(_ends(shown[0])[0], 18), "small"),
+        svg.text(100, height + 16, svg.clipped(_ends(figure.labels[-1])[1], 18), "small", "end"),
     ]
     return svg.drawing(name, figure.title, _told(figure), height + 22, marks)
+
+
+def _ends(caption: str) -> tuple[str, str]:
+    """Where a bin starts and ends, as its caption says."""
+    low, _, high = caption.partition(" – ")
+    return low, high or low
 
 
 def _shares_axis(figure: Figure) -> _Axis:
@@ -221,7 +230,9 @@ def _told(figure: Figure) -> str:
     return f"Shares of {len(figure.labels)} values, {names}; the numbers are in the table below."
 
 
-def _level(value: float, kind: str) -> str:
+def _level(value: float | None, kind: str) -> str:
+    if value is None:
+        return "unknown"
     step = round(min(1.0, abs(value)) * _LEVELS)
     if kind == "difference":
         # A difference of .25 is already large: the scale ends there.

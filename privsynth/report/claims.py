@@ -15,8 +15,9 @@ from privsynth.report.facts import (
     VOID,
     Claim,
     Fact,
+    Trial,
 )
-from privsynth.report.format import rate
+from privsynth.report.format import cell, number, rate
 from privsynth.report.policy import Policy
 from privsynth.schema import Schema
 
@@ -51,7 +52,7 @@ def _proved_statement(dp: dict[str, Any] | None) -> str:
     if dp is None or not dp["is_private"]:
         return "No claim of differential privacy is made for this table."
     return (
-        f"The table was produced by a mechanism that is ({dp['epsilon']:.3g}, {dp['delta']:.0e})-"
+        f"The table was produced by a mechanism that is ({number(dp['epsilon'])}, {number(dp['delta'])})-"
         f"differentially private for {dp['unit']}, under {relation_words(dp['relation'])}, end "
         "to end: learning bounds and categories, counting, measuring, training and sampling."
     )
@@ -80,8 +81,8 @@ def _proof_finding(dp: dict[str, Any] | None) -> str:
     if dp["void"]:
         return "The claim is void: " + "; ".join(dp["void"]) + "."
     return (
-        f"ε = {dp['epsilon']:.3g} at δ = {dp['delta']:.0e}; "
-        f"under replace-one ε = {dp['epsilon_replace_one']:.3g}."
+        f"ε = {number(dp['epsilon'])} at δ = {number(dp['delta'])}; "
+        f"under replace-one ε = {number(dp['epsilon_replace_one'])}."
     )
 
 
@@ -116,20 +117,36 @@ def _worst(facts: Sequence[Fact]) -> str:
 def _tested_finding(facts: Sequence[Fact], policy: Policy) -> str:
     if not facts:
         return "Not tested."
+    if facts[0].trial and facts[0].trial.criterion == "identifiers":
+        return _scan_finding(facts[0].trial)
     measured = [fact for fact in facts if fact.interval]
     undecided = sum(fact.is_inconclusive for fact in facts)
     parts = [f"{undecided} of {len(facts)} attacks inconclusive"] if undecided else []
     if measured:
         worst = max(measured, key=lambda fact: fact.interval.high if fact.interval else 0.0)
         assert worst.interval is not None
-        parts.insert(
-            0,
-            f"Largest upper limit of the excess {rate(worst.interval.high)} "
-            f"({worst.title}); limit {policy.excess_limit:g}",
-        )
+        parts[:0] = [
+            _NO_EVIDENCE if _worst(facts) == SUPPORTED else _IN_SHORT[_worst(facts)],
+            f"largest upper limit of the excess {rate(worst.interval.high)} ({worst.title}), "
+            f"limit {policy.excess_limit:g}",
+        ]
     elif len(facts) == undecided:
         parts = [f"No attack was conclusive: {facts[0].reason}"]
     return "; ".join(parts) + "."
+
+
+_NO_EVIDENCE = "Under the stated attackers no evidence was found"
+_IN_SHORT = {
+    NOT_SUPPORTED: "An attack succeeded beyond the limit",
+    INCONCLUSIVE: "The tests do not decide",
+}
+
+
+def _scan_finding(trial: Trial) -> str:
+    rows = f"a full scan of {number(trial.n_done)} rows"
+    if not trial.member.hits:
+        return f"No direct identifier was found in {rows}."
+    return f"Direct identifiers were found in {number(cell(trial.member.hits))} rows in {rows}."
 
 
 def _declared(schema: Schema) -> Iterable[Claim]:

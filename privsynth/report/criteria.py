@@ -93,5 +93,6 @@ def criterion_of(fact: Fact) -> Criterion | None:
     >>> found.title
     'Singling out'
     """
-    said = fact.trial.criterion if fact.trial else fact.id.replace("_", " ")
-    return next((criterion for criterion in CRITERIA if criterion.id in said), None)
+    name = fact.id.removeprefix("testing.").replace("_", " ")
+    said = fact.trial.criterion if fact.trial else name
+    return next((criterion for criterion in CRITERIA if said.startswith(criterion.id)), None)

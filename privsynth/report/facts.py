@@ -20,7 +20,16 @@ DECLARED = "declared"
 WITHHELD = "held by the controller"
 """The status of a tested claim in the public edition: a verdict is computed from real records."""
 
-STATUSES = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, VOID, NOT_CLAIMED, DECLARED, WITHHELD)
+SIGNS: Mapping[str, str] = {
+    SUPPORTED: "✓",
+    NOT_SUPPORTED: "✗",
+    INCONCLUSIVE: "?",
+    VOID: "✗",
+    NOT_CLAIMED: "!",
+    DECLARED: "–",
+    WITHHELD: "–",
+}
+"""Every status that a claim can have, with the sign that stands beside its words."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 SMALL_CELL = 11
 """The smallest count that is printed as it is (CMS, ResDAC)."""
 
@@ -19,7 +21,7 @@ def number(value: object, digits: int = 3) -> str:
     """A number to read: grouped thousands, three significant digits, a dash for none.
 
     >>> number(30162), number(0.04321), number(1e-6), number(None), number("<11")
-    ('30,162', '0.0432', '1e-06', '–', '<11')
+    ('30,162', '0.0432', '10⁻⁶', '–', '<11')
     """
     if value is None:
         return "–"
@@ -27,7 +29,17 @@ def number(value: object, digits: int = 3) -> str:
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"
+    if 0 < abs(value) < 0.001:
+        return _power(value, digits)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def _power(value: float, digits: int) -> str:
+    """A small number with its power of ten written out."""
+    head, _, tail = f"{value:.{digits - 1}e}".partition("e")
+    head = head.rstrip("0").rstrip(".")
+    power = f"10{str(int(tail)).translate(_RAISED)}"
+    return power if head == "1" else f"{head} × {power}"
 
 
 def rate(value: float | None) -> str:

@@ -47,15 +47,15 @@ def privacy_statement(guarantee: Guarantee, schema: Schema) -> dict[str, Any]:
         "meaning": [
             {"before": prior, "after_at_most": guarantee.suspicion(prior)} for prior in PRIORS
         ]
-        if private
+        if guarantee.holds
         else [],
         "public_quantities": list(_public_quantities(schema)),
     }
 
 
 def trade_off_figure(guarantee: Guarantee) -> Figure | None:
-    """The curve of errors that no attacker can get below; none without a guarantee."""
-    if not guarantee.is_private:
+    """The curve of errors that no attacker can get below; none where nothing is proved."""
+    if not guarantee.holds:
         return None
     missed = trade_off(guarantee.plan.mechanisms, _GRID)
     return Figure(
@@ -74,7 +74,7 @@ def trade_off_figure(guarantee: Guarantee) -> Figure | None:
 def ceilings(guarantee: Guarantee | None, control_rates: Iterable[float]) -> list[float | None]:
     """The highest hit rate among members that the proof allows at each control rate."""
     rates = np.array(list(control_rates), dtype=float)
-    if guarantee is None or not guarantee.is_private or guarantee.void:
+    if guarantee is None or not guarantee.holds:
         return [None] * len(rates)
     if not len(rates):
         return []

@@ -66,9 +66,19 @@ def domain(column: Column, n_categories: int = 0) -> str:
         return "read from the records"
     if isinstance(column, CategoricalColumn | OrdinalColumn):
         return _categories(column, n_categories)
+    return f"{_bound(column.lower)} to {_bound(column.upper)}{_steps(column)}"
+
+
+def _bound(value: object) -> str:
+    """A bound as people write it: no grouping, which would make a year look odd."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _steps(column: Column) -> str:
     step = getattr(column, "granularity", None)
-    steps = f", in steps of {step}" if step not in (None, "second") else ""
-    return f"{column.lower} to {column.upper}{steps}"
+    if isinstance(step, float):
+        return f", in steps of {step:g}"
+    return f", by the {step}" if step else ""
 
 
 def _categories(column: CategoricalColumn | OrdinalColumn, n_named: int) -> str:

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.risk.plain import PlainTable
 
@@ -150,7 +151,7 @@ def random_queries(synthetic: PlainTable, n_queries: int, n_columns: int, seed: 
     return made
 
 
-def singled_out(queries: Sequence[Query], table: PlainTable) -> np.ndarray:
+def singled_out(queries: Sequence[Query], table: PlainTable) -> NDArray[Any]:
     """The one person whom each query fits, (n_queries,); -1 where it fits none or several."""
     if not queries:
         return np.empty(0, dtype=np.int64)
@@ -188,7 +189,7 @@ def query_frame(table: PlainTable) -> pl.DataFrame:
 
 def nearest_rows(
     candidates: PlainTable, targets: PlainTable, columns: Sequence[str], seed: int
-) -> np.ndarray:
+) -> NDArray[Any]:
     """The candidate row nearest to each target on `columns`, (n_targets,); ties at random.
 
     The distance is that of Gower (1971). Equal candidates are searched once; among the nearest
@@ -216,7 +217,7 @@ def neighbour_frames(
     """
     import pandas as pd
 
-    filled: dict[str, list[np.ndarray]] = {}
+    filled: dict[str, list[NDArray[Any]]] = {}
     kinds: dict[str, list[str]] = {"num": [], "cat": []}
     for name in columns:
         both = [candidates.values(name), targets.values(name)]
@@ -253,7 +254,9 @@ def _column_names(table: PlainTable) -> dict[str, str]:
     return {name: f"c{number}" for number, name in enumerate(sorted(table.columns))}
 
 
-def _random_part(name: str, is_number: bool, values: np.ndarray, rng: np.random.Generator) -> Query:
+def _random_part(
+    name: str, is_number: bool, values: NDArray[Any], rng: np.random.Generator
+) -> Query:
     """One comparison with a value that occurs; with null where that value is missing."""
     import polars as pl
 
@@ -274,7 +277,7 @@ def _all_of(parts: Sequence[Query]) -> Query:
 
 def _combinations(
     table: PlainTable, columns: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """A first row of each distinct combination, the combination of each row, and their counts."""
     matrix = np.column_stack([np.nan_to_num(table.values(name), nan=np.inf) for name in columns])
     _, first, row_of, counts = np.unique(
@@ -285,10 +288,11 @@ def _combinations(
 
 def _neighbours(
     candidates: pd.DataFrame, targets: pd.DataFrame, kinds: dict[str, list[str]], seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Distances and positions of the nearest candidates, (n_targets, k) each."""
     with library_call(seed):
-        from anonymeter.neighbors.mixed_types_kneighbors import MixedTypeKNeighbors
+        # By way of the evaluators: anonymeter.neighbors alone imports in a circle.
+        from anonymeter.evaluators.linkability_evaluator import MixedTypeKNeighbors
 
         k = min(_NEIGHBOURS, len(candidates))
         search = MixedTypeKNeighbors(n_neighbors=k, n_jobs=1).fit(candidates, ctypes=kinds)
@@ -297,8 +301,8 @@ def _neighbours(
 
 
 def _drawn(
-    distances: np.ndarray, counts: np.ndarray, found: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+    distances: NDArray[Any], counts: NDArray[Any], found: NDArray[Any], rng: np.random.Generator
+) -> NDArray[Any]:
     """One of the nearest candidates of each target, drawn by how often it occurs."""
     weights = counts * (distances <= distances.min(axis=1, keepdims=True) + _TIE)
     cumulative = np.cumsum(weights, axis=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.risk.base import AttackResult, Failure, Rate, Result, ThreatModel, attacks, timed
 from privsynth.risk.details import common_details
@@ -54,7 +55,7 @@ class Copies:
         )
 
 
-def unique_to_one_person(hashes: np.ndarray, persons: np.ndarray) -> np.ndarray:
+def unique_to_one_person(hashes: NDArray[Any], persons: NDArray[Any]) -> NDArray[Any]:
     """Which rows hold a record that no other person has, (n_rows,) booleans.
 
     >>> unique_to_one_person(np.array([7, 7, 8, 8, 9]), np.array([0, 0, 1, 2, 3])).tolist()
@@ -68,7 +69,7 @@ def unique_to_one_person(hashes: np.ndarray, persons: np.ndarray) -> np.ndarray:
     return np.asarray(n_persons[record] == 1)
 
 
-def _result(attack: str, title: str, tables: PlainTables, hashes: Sequence[np.ndarray]) -> Result:
+def _result(attack: str, title: str, tables: PlainTables, hashes: Sequence[NDArray[Any]]) -> Result:
     in_train, in_control, in_synthetic = hashes
     n_train = tables.train.n_persons
     alone = unique_to_one_person(
@@ -103,13 +104,13 @@ def _result(attack: str, title: str, tables: PlainTables, hashes: Sequence[np.nd
     )
 
 
-def _rate(table: PlainTable, alone: np.ndarray, met: np.ndarray) -> Rate | None:
+def _rate(table: PlainTable, alone: NDArray[Any], met: NDArray[Any]) -> Rate | None:
     """Persons with a record of their own that was met, among persons who have one."""
     n_persons = len(np.unique(table.persons[alone]))
     return Rate(len(np.unique(table.persons[alone & met])), n_persons) if n_persons else None
 
 
-def _edges(tables: PlainTables, n_bins: int) -> dict[str, np.ndarray]:
+def _edges(tables: PlainTables, n_bins: int) -> dict[str, NDArray[Any]]:
     """Quantiles of each number over train and control together: bins must not favour train."""
     edges = {}
     for name in tables.train.numbers:
@@ -119,15 +120,15 @@ def _edges(tables: PlainTables, n_bins: int) -> dict[str, np.ndarray]:
 
 
 def _hashed(
-    three: Sequence[PlainTable], edges: dict[str, np.ndarray] | None = None
-) -> tuple[np.ndarray, ...]:
+    three: Sequence[PlainTable], edges: dict[str, NDArray[Any]] | None = None
+) -> tuple[NDArray[Any], ...]:
     """The hash of every row of each table, numbers in bins where edges are given."""
     return tuple(
         row_hashes([_binned(table, name, edges) for name in table.columns]) for table in three
     )
 
 
-def _binned(table: PlainTable, name: str, edges: dict[str, np.ndarray] | None) -> np.ndarray:
+def _binned(table: PlainTable, name: str, edges: dict[str, NDArray[Any]] | None) -> NDArray[Any]:
     values = table.values(name)
     if edges is None or name not in edges:
         return values

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.risk.base import Rate
 from privsynth.schema import Column, DateColumn, DatetimeColumn, IntegerColumn, NumericColumn
 
-Scorer: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Scorer: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 """Guesses and secrets, of one shape, to whether each guess is right."""
 
 RELATIVE_TOLERANCE = 0.05
@@ -34,7 +35,7 @@ def scorer(column: Column) -> Scorer:
     return same_label
 
 
-def same_label(guesses: np.ndarray, secrets: np.ndarray) -> np.ndarray:
+def same_label(guesses: NDArray[Any], secrets: NDArray[Any]) -> NDArray[Any]:
     """Exactly the same label; a missing guess is never right.
 
     >>> same_label(np.array([3, -1]), np.array([3, 3])).tolist()
@@ -43,7 +44,7 @@ def same_label(guesses: np.ndarray, secrets: np.ndarray) -> np.ndarray:
     return np.asarray((guesses == secrets) & (guesses >= 0))
 
 
-def within_share(guesses: np.ndarray, secrets: np.ndarray) -> np.ndarray:
+def within_share(guesses: NDArray[Any], secrets: NDArray[Any]) -> NDArray[Any]:
     """Within 5 % of the secret's absolute value; a missing guess is never right.
 
     >>> within_share(np.array([104.0, -104.0, np.nan]), np.array([100.0, 100.0, 100.0])).tolist()
@@ -52,7 +53,7 @@ def within_share(guesses: np.ndarray, secrets: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(guesses - secrets) <= RELATIVE_TOLERANCE * np.abs(secrets))
 
 
-def within_days(guesses: np.ndarray, secrets: np.ndarray) -> np.ndarray:
+def within_days(guesses: NDArray[Any], secrets: NDArray[Any]) -> NDArray[Any]:
     """Within 30 days; a missing guess is never right.
 
     >>> within_days(np.array([10.0, 99.0]), np.array([30.0, 30.0])).tolist()
@@ -61,7 +62,7 @@ def within_days(guesses: np.ndarray, secrets: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(guesses - secrets) <= DAYS_TOLERANCE)
 
 
-def best_guess(population: np.ndarray, score: Scorer) -> float:
+def best_guess(population: NDArray[Any], score: Scorer) -> float:
     """How often the one best guess is right: the majority label, or the best number.
 
     >>> best_guess(np.array([0, 0, 0, 1]), same_label)
@@ -71,7 +72,7 @@ def best_guess(population: np.ndarray, score: Scorer) -> float:
     return float(hits.mean(axis=1).max())
 
 
-def random_guess(synthetic: np.ndarray, population: np.ndarray, score: Scorer) -> float:
+def random_guess(synthetic: NDArray[Any], population: NDArray[Any], score: Scorer) -> float:
     """How often a value drawn from the synthetic column is right: the sum of p_syn(v) p_real(v).
 
     Numbers are drawn at evenly spaced quantiles.
@@ -87,7 +88,7 @@ def random_guess(synthetic: np.ndarray, population: np.ndarray, score: Scorer) -
     return float(_hits(points, population, score).mean())
 
 
-def group_rates(hits: np.ndarray, groups: np.ndarray) -> dict[int, Rate]:
+def group_rates(hits: NDArray[Any], groups: NDArray[Any]) -> dict[int, Rate]:
     """The rate of hits in each group, over the targets of that group that were attacked.
 
     >>> group_rates(np.array([True, False, True]), np.array([0, 0, 1]))
@@ -99,21 +100,21 @@ def group_rates(hits: np.ndarray, groups: np.ndarray) -> dict[int, Rate]:
     }
 
 
-def _candidates(population: np.ndarray) -> np.ndarray:
+def _candidates(population: NDArray[Any]) -> NDArray[Any]:
     """Guesses worth a try: the most frequent values, and quantiles where there are many."""
     values, counts = np.unique(population, return_counts=True)
     if len(values) <= _MAX_CANDIDATES:
-        return values
+        return np.asarray(values)
     frequent = values[np.argsort(-counts, kind="stable")[:_MAX_CANDIDATES]]
     quantiles = np.quantile(population, _midpoints(), method="nearest")
-    return np.unique(np.r_[frequent, quantiles])
+    return np.asarray(np.unique(np.r_[frequent, quantiles]))
 
 
-def _midpoints() -> np.ndarray:
-    return (np.arange(_MAX_CANDIDATES) + 0.5) / _MAX_CANDIDATES
+def _midpoints() -> NDArray[Any]:
+    return np.asarray((np.arange(_MAX_CANDIDATES) + 0.5) / _MAX_CANDIDATES)
 
 
-def _hits(guesses: np.ndarray, population: np.ndarray, score: Scorer) -> np.ndarray:
+def _hits(guesses: NDArray[Any], population: NDArray[Any], score: Scorer) -> NDArray[Any]:
     """(n_guesses, n_population) booleans; a large population is thinned evenly."""
     step = max(1, len(population) // 5_000)
     return score(guesses[:, None], np.sort(population)[None, ::step])

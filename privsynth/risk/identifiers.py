@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from privsynth.risk.base import (
     AttackResult,
@@ -202,7 +203,7 @@ def _beyond_chance(name: str, tables: Tables, synthetic: pa.Array) -> bool:
     return p_value(*rates) < LEVEL
 
 
-def _own_values(table: Table, name: str) -> tuple[pa.Array, np.ndarray]:
+def _own_values(table: Table, name: str) -> tuple[pa.Array, NDArray[Any]]:
     """The values that one person alone has, one for each row, with the person."""
     text = _plain_text(table, name)
     present = text.is_valid().to_numpy(zero_copy_only=False)
@@ -213,7 +214,7 @@ def _own_values(table: Table, name: str) -> tuple[pa.Array, np.ndarray]:
     return text.filter(pa.array(alone)), persons[alone]
 
 
-def _persons(table: Table) -> np.ndarray:
+def _persons(table: Table) -> NDArray[Any]:
     unit = table.schema.privacy.unit
     return table.units() if unit in table.columns else np.arange(table.n_rows)
 

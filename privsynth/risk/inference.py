@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.risk import anonymeter
 from privsynth.risk.base import (
@@ -35,9 +36,9 @@ class _Side:
     """Targets with the synthetic record that is nearest to each."""
 
     targets: PlainTable
-    nearest: np.ndarray
+    nearest: NDArray[Any]
 
-    def hits(self, secret: str, synthetic: PlainTable, score: Scorer) -> np.ndarray:
+    def hits(self, secret: str, synthetic: PlainTable, score: Scorer) -> NDArray[Any]:
         """Whether each target's secret was guessed; targets without one are left out."""
         known = ~self.targets.missing(secret)
         guesses = synthetic.values(secret)[self.nearest[known]]
@@ -119,8 +120,7 @@ def _result(
         p_value=p,
         persons=member.hits,
         tool=anonymeter.tool(),
-        details={"column": secret, "seed": seed}
-        | _details(tables, secret, score)
+        details=_details(tables, secret, score, seed)
         | _worst_group(secret, sides, (hits, others))
         | rate_details(member, control)
         | common_details(tables),
@@ -128,11 +128,11 @@ def _result(
     )
 
 
-def _rate(hits: np.ndarray) -> Rate:
+def _rate(hits: NDArray[Any]) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 
-def _population(tables: PlainTables, secret: str) -> np.ndarray:
+def _population(tables: PlainTables, secret: str) -> NDArray[Any]:
     """The secret among people whom the generator did not see; among train where there are none."""
     table = tables.control
     if not table.n_rows or table.missing(secret).all():
@@ -140,16 +140,18 @@ def _population(tables: PlainTables, secret: str) -> np.ndarray:
     return table.values(secret)[~table.missing(secret)]
 
 
-def _details(tables: PlainTables, secret: str, score: Scorer) -> dict[str, Detail]:
+def _details(tables: PlainTables, secret: str, score: Scorer, seed: int) -> dict[str, Detail]:
     synthetic = tables.synthetic.values(secret)[~tables.synthetic.missing(secret)]
     return {
+        "column": secret,
+        "seed": seed,
         "synthetic_rows_used": tables.synthetic.n_rows,
         "random_guess": random_guess(synthetic, _population(tables, secret), score),
     }
 
 
 def _worst_group(
-    secret: str, sides: tuple[_Side, _Side], hits: tuple[np.ndarray, np.ndarray]
+    secret: str, sides: tuple[_Side, _Side], hits: tuple[NDArray[Any], NDArray[Any]]
 ) -> dict[str, Detail]:
     """The largest excess among people who share a value of the secret, labels only."""
     if secret in sides[0].targets.numbers:

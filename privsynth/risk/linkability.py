@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.risk import anonymeter
 from privsynth.risk.base import AttackResult, Failure, Rate, Result, ThreatModel, attacks, timed
@@ -93,7 +94,7 @@ def dealt(columns: Sequence[str], table: PlainTable) -> Halves:
 
 def linked(
     synthetic: PlainTable, targets: PlainTable, halves: Halves, seeds: Sequence[int]
-) -> np.ndarray:
+) -> NDArray[Any]:
     """Whether both halves of each target lead to one synthetic record, (n_targets,) booleans."""
     first, second = (
         anonymeter.nearest_rows(synthetic, targets, half, seed)
@@ -102,7 +103,7 @@ def linked(
     return np.asarray(first == second)
 
 
-def _rate(hits: np.ndarray) -> Rate:
+def _rate(hits: NDArray[Any]) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 

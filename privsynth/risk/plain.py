@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from privsynth.schema import (
     DateColumn,
@@ -29,9 +31,9 @@ class PlainTable:
     `persons` numbers the privacy unit of each row.
     """
 
-    numbers: Mapping[str, np.ndarray]
-    labels: Mapping[str, np.ndarray]
-    persons: np.ndarray
+    numbers: Mapping[str, NDArray[Any]]
+    labels: Mapping[str, NDArray[Any]]
+    persons: NDArray[Any]
 
     @property
     def n_rows(self) -> int:
@@ -48,15 +50,15 @@ class PlainTable:
         """Numbers, then labels."""
         return (*self.numbers, *self.labels)
 
-    def values(self, name: str) -> np.ndarray:
+    def values(self, name: str) -> NDArray[Any]:
         """One column: numbers or codes, (n_rows,)."""
         return self.numbers[name] if name in self.numbers else self.labels[name]
 
-    def missing(self, name: str) -> np.ndarray:
+    def missing(self, name: str) -> NDArray[Any]:
         """Where a column is missing, (n_rows,) booleans."""
         return np.isnan(self.numbers[name]) if name in self.numbers else self.labels[name] < 0
 
-    def take(self, rows: np.ndarray) -> PlainTable:
+    def take(self, rows: NDArray[Any]) -> PlainTable:
         """The table of those rows, by position or by a boolean mask."""
         return PlainTable(
             {name: values[rows] for name, values in self.numbers.items()},
@@ -101,8 +103,8 @@ def plain_tables(tables: Tables) -> PlainTables:
     PlainTable(3 rows × 1 columns)
     """
     three = (tables.train, tables.control, tables.synthetic)
-    numbers: dict[str, tuple[np.ndarray, ...]] = {}
-    labels: dict[str, tuple[np.ndarray, ...]] = {}
+    numbers: dict[str, tuple[NDArray[Any], ...]] = {}
+    labels: dict[str, tuple[NDArray[Any], ...]] = {}
     unusable: dict[str, str] = {}
     for name in tables.schema.modelled:
         if reason := _why_unusable(name, three):
@@ -119,11 +121,11 @@ def plain_tables(tables: Tables) -> PlainTables:
                 labels[name] = _codes(three, name)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             unusable[name] = "its types in the tables do not fit together"
-    plain = tuple(_plain(table, i, numbers, labels) for i, table in enumerate(three))
-    return PlainTables(tables.schema, *plain, unusable)
+    train, control, synthetic = (_plain(table, i, numbers, labels) for i, table in enumerate(three))
+    return PlainTables(tables.schema, train, control, synthetic, unusable)
 
 
-def row_hashes(columns: Sequence[np.ndarray]) -> np.ndarray:
+def row_hashes(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """A 64-bit number for each row, equal where all columns are equal (missing equals missing).
 
     >>> a, b, c = row_hashes([np.array([1.0, np.nan, 1.0]), np.array([7, 7, 7])])
@@ -174,8 +176,8 @@ def _why_unusable(name: str, tables: Sequence[Table]) -> str | None:
 def _plain(
     table: Table,
     index: int,
-    numbers: Mapping[str, tuple[np.ndarray, ...]],
-    labels: Mapping[str, tuple[np.ndarray, ...]],
+    numbers: Mapping[str, tuple[NDArray[Any], ...]],
+    labels: Mapping[str, tuple[NDArray[Any], ...]],
 ) -> PlainTable:
     """One table with its rows in order of content, so that the order of the file has no effect."""
     plain = PlainTable(
@@ -192,7 +194,7 @@ def _plain(
     return PlainTable(ordered.numbers, ordered.labels, np.arange(ordered.n_rows))
 
 
-def _person_codes(table: Table) -> np.ndarray:
+def _person_codes(table: Table) -> NDArray[Any]:
     """The rank of each row's person by its key; each row its own where rows are the unit."""
     unit = table.schema.privacy.unit
     if unit == "row" or unit not in table.columns or not table.n_rows:
@@ -202,7 +204,7 @@ def _person_codes(table: Table) -> np.ndarray:
     return np.asarray(pc.fill_null(ranks, -1).to_numpy(), dtype=np.int64)
 
 
-def _floats(table: Table, name: str) -> np.ndarray:
+def _floats(table: Table, name: str) -> NDArray[Any]:
     if not table.n_rows:
         return np.empty(0)
     column = table.column(name)
@@ -217,7 +219,7 @@ def _floats(table: Table, name: str) -> np.ndarray:
     return np.asarray(floats + 0.0)  # no negative zeros: they hash differently
 
 
-def _codes(tables: Sequence[Table], name: str) -> tuple[np.ndarray, ...]:
+def _codes(tables: Sequence[Table], name: str) -> tuple[NDArray[Any], ...]:
     """Codes over the sorted labels of all tables."""
     texts = [_text(table.column(name)) if table.n_rows else None for table in tables]
     seen = pa.concat_arrays([pc.unique(text) for text in texts if text is not None])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.risk import anonymeter
 from privsynth.risk.anonymeter import Query
@@ -39,7 +40,7 @@ class SinglingOut:
     name: ClassVar[str] = "singling_out"
     title: ClassVar[str] = "Singling out"
 
-    n_queries: int = 500
+    n_queries: int = 1_000
     n_columns: tuple[int, ...] = (1, 3, 5, 8)
     max_synthetic_rows: int = 30_000
 
@@ -104,7 +105,7 @@ def _queries(synthetic: PlainTable, n_queries: int, width: int, seed: int) -> li
     return anonymeter.multivariate_queries(synthetic, n_queries, width, seed)
 
 
-def _rate(persons: np.ndarray) -> Rate:
+def _rate(persons: NDArray[Any]) -> Rate:
     return Rate(int((persons >= 0).sum()), len(persons))
 
 

@@ -96,8 +96,11 @@ class Schema(BaseModel):
             raise SchemaError(_first_fault(error)) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """The schema as plain values that `parse` takes; defaults are left out."""
-        document = self.model_dump(exclude_defaults=True, exclude_none=True, mode="python")
+        """The schema as plain values that `parse` takes; defaults are left out, but for privacy."""
+        document = {"dataset": {}, "privacy": {}} | self.model_dump(
+            exclude_defaults=True, exclude_none=True, mode="python"
+        )
+        document["privacy"] = self.privacy.model_dump()
         for name, column in self.columns.items():
             document["columns"][name] = {"kind": column.kind} | document["columns"].get(name, {})
             if source := getattr(column, "source", None):
@@ -111,7 +114,7 @@ class Schema(BaseModel):
         return document
 
     def to_json(self) -> str:
-        """The schema as JSON with sorted keys: the form that is hashed and kept with a model."""
+        """The schema as JSON with sorted keys: the form that is hashed."""
         return json.dumps(self.to_dict(), sort_keys=True, default=str)
 
     def to_toml(self) -> str:
@@ -180,8 +183,9 @@ def json_schema() -> dict[str, Any]:
     """The published JSON Schema of the schema file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "privsynth/schema/1",
         **Schema.model_json_schema(),
+        "title": "privsynth/schema/1",
+        "description": "The declared, public description of a table.",
     }
 
 

@@ -135,7 +135,7 @@ class FittedSynthesizer(ABC):
             "guarantee": self.guarantee.to_dict(),
             "entry_id": self.entry_id,
         }
-        text = json.dumps(document, indent=1, sort_keys=True, default=str, ensure_ascii=False)
+        text = json.dumps(document, indent=1, default=str, ensure_ascii=False)
         (folder / "model.json").write_text(text, encoding="utf-8")
         save_file(self.tensors(), folder / "weights.safetensors")
 
@@ -217,6 +217,13 @@ class Work:
     noise: NoiseSource
     rng: np.random.Generator
     progress: Progress
+
+    @property
+    def budget_note(self) -> str:
+        """What the ledger holds for this fit, for those who watch it."""
+        if not self.guarantee.is_private:
+            return "no privacy"
+        return f"epsilon {self.guarantee.epsilon_spent:.2f} charged"
 
 
 synthesizers: Registry[type[Synthesizer]] = Registry("synthesizer")

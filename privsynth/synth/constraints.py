@@ -148,7 +148,7 @@ def _known_rows(table: Table, names: Sequence[str], combinations: Sequence[Seque
         missing |= table.missing(name)
         cells = cells * (len(known) + 1) + _positions(table.column(name), known)
         allowed = allowed * (len(known) + 1) + _positions(_values(table, name, texts), known)
-    return np.isin(cells, allowed) | missing
+    return np.logical_or(np.isin(cells, allowed), missing)
 
 
 def _positions(values: pa.Array | pa.ChunkedArray, known: pa.Array) -> NDArray[np.int64]:

@@ -40,6 +40,7 @@ from privsynth.table import Table
 TRAINING = "denoiser"
 _RATE_WHEN_ROWS_ARE_PRIVATE = 0.05
 _BLOCK_ROWS = 8_192
+_BALANCE_ROUNDS, _BALANCE_BLOCKS, _BALANCE_PACE = 4, 4, 0.8
 
 
 class Denoiser(nn.Module):
@@ -138,6 +139,10 @@ class Diffusion(Synthesizer):
         work.progress.stage("learning bins and categories")
         codebook = learn_codebook(train, work.spending, work.noise, max_codes=self.max_codes)
         denoiser = self._train(train, codebook, work)
+        work.progress.stage("restoring the private marginals", _BALANCE_ROUNDS)
+        for _ in range(_BALANCE_ROUNDS):
+            balance(denoiser, list(codebook.shares.values()), work.rng)
+            work.progress.advance()
         return FittedDiffusion(
             asdict(self), codebook, work.guarantee, work.spending.entry_id, denoiser
         )
@@ -159,21 +164,21 @@ class Diffusion(Synthesizer):
             optimizer,
             work.spending.training(TRAINING),
             rows.n_units,
-            expected_units=codebook.n_units,
+            n_units_public=codebook.n_units,
             views=self.views,
             max_grad_norm=self.max_grad_norm,
             noise=work.noise,
         )
         average = Average(denoiser)
         work.progress.stage("training the denoiser", self.steps)
-        for step in range(self.steps):
-            done = step / self.steps
+        while trainer.steps_left:
+            done = 1 - trainer.steps_left / self.steps
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
             trainer.step(loss_of_units)
             if done >= 1 - self.average_last:
                 average.add(denoiser)
-            work.progress.advance()
+            work.progress.advance(note=work.budget_note)
         return average.into(denoiser)
 
 
@@ -277,6 +282,23 @@ def reveal(
             codes[:, j] = draw_codes(logits + denoiser.log_shares[last], generator)
         h += table[start + codes[:, j]] - table[total + j]
     return codes
+
+
+@torch.no_grad()
+def balance(denoiser: Denoiser, shares: Sequence[np.ndarray], rng: np.random.Generator) -> None:
+    """Move the output biases so that draws come nearer to the noisy one-way marginals.
+
+    Noise in the gradients washes these out; they were paid for, so restoring them is free.
+    """
+    codes = torch.cat([reveal(denoiser, _BLOCK_ROWS, {}, rng) for _ in range(_BALANCE_BLOCKS)])
+    counts = [
+        torch.bincount(column, minlength=size).double()
+        for column, size in zip(codes.T, denoiser.sizes, strict=True)
+    ]
+    drawn = torch.cat([(n + 1) / (n + 1).sum() for n in counts])
+    wanted = torch.from_numpy(np.concatenate(shares)).clamp_min(1 / len(codes))
+    step = (wanted / drawn).log().clamp(-1.0, 1.0).float()
+    denoiser.head.bias += _BALANCE_PACE * step
 
 
 def draw_codes(logits: Tensor, generator: torch.Generator) -> Tensor:

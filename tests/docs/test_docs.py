@@ -65,7 +65,7 @@ def write_patients(folder: Path) -> None:
     from privsynth.io.clinic import clinic_schema, simulate_clinic
 
     clinic_schema().save(folder / "patients.toml")
-    simulate_clinic(1_500, seed=1).to_pandas().to_csv(folder / "patients.csv", index=False)
+    simulate_clinic(400).to_pandas().to_csv(folder / "patients.csv", index=False)
 
 
 def run_page(page: str, text: str) -> None:

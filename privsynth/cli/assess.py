@@ -1,0 +1,98 @@
+"""`privsynth assess`: attacks and scores for a run, or for any vendor's table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from privsynth.cli.options import Json
+
+if TYPE_CHECKING:
+    from privsynth.progress import Progress
+    from privsynth.report.report import RiskReport
+
+
+def assess(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The folder of a run.")
+    ] = None,
+    *,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="The records that the run was fitted to.")
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Records that the maker had."),
+    ] = None,
+    control: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Records that the maker never had.")
+    ] = None,
+    synthetic: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The table that it made.")
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option("--schema", "-s", metavar="FILE", help="The schema of all three.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where the report goes.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Attack and measure the table of a run (DIR --data), or any table (--train … --out)."""
+    from privsynth.cli.progress import on_stderr
+    from privsynth.cli.summary import show_assessment
+    from privsynth.errors import UsageError
+
+    with on_stderr() as progress:
+        if folder is not None and data is not None:
+            found, where = _of_run(folder, data, progress)
+        elif folder is None and train and synthetic and schema and out:
+            found = _of_any(_Files(train, control, synthetic, schema), out, progress)
+            where = out
+        else:
+            raise UsageError(
+                "give DIR and --data for a run, or --train, --synthetic, --schema and --out "
+                "(and --control) for any table"
+            )
+    show_assessment(found, where, as_json)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of an assessment of any table; without a control the claims stay open."""
+
+    train: Path
+    control: Path | None
+    synthetic: Path
+    schema: Path
+
+
+def _of_run(folder: Path, data: Path, progress: Progress) -> tuple[RiskReport, Path]:
+    from privsynth import pipeline
+
+    run = pipeline.RunFolder(folder)
+    return pipeline.assess_run(run, data, progress), run.report
+
+
+def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
+    import numpy as np
+
+    from privsynth import pipeline
+    from privsynth.io import read_table
+    from privsynth.schema import Schema
+
+    with pipeline.new_folder(out) as folder:
+        schema = Schema.load(files.schema)
+        progress.stage("reading the tables")
+        train = read_table(files.train, schema)
+        nobody = train.take(np.arange(0))
+        control = read_table(files.control, schema) if files.control else nobody
+        synthetic = pipeline.read_synthetic(files.synthetic, schema)
+        found = pipeline.assess(
+            train=train, control=control, synthetic=synthetic, progress=progress
+        )
+        pipeline.write_report(found, folder)
+    return found

@@ -1,0 +1,49 @@
+"""From options to a job, and the job at work with somebody watching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from privsynth.cli.progress import on_stderr
+from privsynth.errors import UsageError
+from privsynth.pipeline import Job, Tools
+from privsynth.privacy.ledger import Ledger
+from privsynth.schema import Schema
+
+T = TypeVar("T")
+Stage: TypeAlias = Callable[[Path, Schema, Job, Path, Tools], T]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The records, and the schema that describes them."""
+
+    data: Path
+    schema: Path
+
+
+def job_of(epsilon: float | None, no_privacy: bool, **settings: Any) -> Job:
+    """The job that the options ask for: an epsilon, or no privacy, said outright.
+
+    >>> job_of(1.0, False, rows=500).rows
+    500
+    """
+    if no_privacy and epsilon is not None:
+        raise UsageError("give --epsilon or --no-privacy, not both")
+    if no_privacy:
+        return Job.without_privacy(**settings)
+    if epsilon is None:
+        raise UsageError("give --epsilon, what may be spent; or --no-privacy for a baseline")
+    if epsilon == float("inf"):
+        raise UsageError("an infinite epsilon protects nobody; say --no-privacy")
+    return Job(epsilon, **settings)
+
+
+def run_job(stage: Stage[T], files: Files, job: Job, out: Path, ledger: Path | None = None) -> T:
+    """The outcome of a stage of the pipeline, with progress on stderr."""
+    schema = Schema.load(files.schema)
+    with on_stderr() as progress:
+        return stage(files.data, schema, job, out, Tools(Ledger(ledger), progress=progress))

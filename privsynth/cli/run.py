@@ -1,0 +1,42 @@
+"""`privsynth run`: the main job."""
+
+from __future__ import annotations
+
+from privsynth.cli.options import (
+    Control,
+    Csv,
+    Data,
+    Delta,
+    Epsilon,
+    Json,
+    LedgerFile,
+    Model,
+    NoPrivacy,
+    Out,
+    Rows,
+    SchemaFile,
+)
+
+
+def run(
+    data: Data,
+    *,
+    schema: SchemaFile,
+    out: Out,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    model: Model = None,
+    rows: Rows = None,
+    control: Control = 0.1,
+    ledger: LedgerFile = None,
+    csv: Csv = False,
+    no_privacy: NoPrivacy = False,
+    as_json: Json = False,
+) -> None:
+    """The whole path: a synthetic table to hand over, its risk report, and its ledger entry."""
+    from privsynth import pipeline
+    from privsynth.cli.job import Files, job_of, run_job
+    from privsynth.cli.summary import show_run
+
+    job = job_of(epsilon, no_privacy, delta=delta, model=model, rows=rows, control=control, csv=csv)
+    show_run(*run_job(pipeline.run, Files(data, schema), job, out, ledger), as_json)

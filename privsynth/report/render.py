@@ -1,0 +1,176 @@
+"""A report as one self-contained page: no script, no network, the document alone as its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from privsynth.report import drawn, views
+from privsynth.report.claims import relation_words
+from privsynth.report.criteria import CRITERIA
+from privsynth.report.facts import (
+    DECLARED,
+    INCONCLUSIVE,
+    NOT_CLAIMED,
+    NOT_SUPPORTED,
+    SIGNS,
+    SUPPORTED,
+    VOID,
+    WITHHELD,
+)
+from privsynth.report.format import number
+from privsynth.report.glossary import GLOSSARY
+from privsynth.report.report import RiskReport
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+@dataclass(frozen=True)
+class Place:
+    """A section: its anchor, number and title."""
+
+    id: str
+    number: int
+    title: str
+
+
+_LOOKS: Mapping[str, str] = {
+    SUPPORTED: "good",
+    NOT_SUPPORTED: "bad",
+    VOID: "bad",
+    INCONCLUSIVE: "open",
+    NOT_CLAIMED: "open",
+    DECLARED: "plain",
+    WITHHELD: "plain",
+}
+
+PLACES = tuple(
+    Place(name, number, title)
+    for number, (name, title) in enumerate(
+        (
+            ("claims", "Claims"),
+            ("context", "Context of the release"),
+            ("data", "Data"),
+            ("privacy", "Privacy statement"),
+            ("testing", "Adversarial testing"),
+            ("identifiers", "Identifiers and rare groups"),
+            ("fidelity", "Fidelity and utility"),
+            ("residual", "Residual risk and conditions of release"),
+            ("decision", "Decision and sign-off"),
+            ("reproduction", "Reproduction"),
+            ("glossary", "Glossary"),
+        ),
+        start=1,
+    )
+)
+
+_CONTEXT = (
+    ("purpose", "Purpose"),
+    ("recipients", "Recipients"),
+    ("release_model", "Release model"),
+    ("other_releases", "Other releases of the same records"),
+    ("intruder", "Who might try to learn about a person, and why"),
+)
+_ROLES = ("Data steward", "Privacy or data protection officer", "Owner of the data set")
+
+
+def render_html(report: RiskReport) -> str:
+    """The page of one edition."""
+    values = _common(report) | _measured(report) | _proved(report)
+    return _environment().get_template("report.html.j2").render(values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("privsynth.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def _common(report: RiskReport) -> dict[str, Any]:
+    """What the page says of itself, of its subject and of the run."""
+    public = report.edition == "public"
+    style = (files("privsynth.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    rows = next((f.value for f in report.facts("data") if f.id == "data.synthetic.rows"), None)
+    provenance = report.provenance
+    controller = provenance.get("controller")
+    return {
+        "report": report,
+        "public": public,
+        "edition_title": "public edition" if public else "controller’s edition",
+        "name": report.subject["title"] or report.subject["dataset"],
+        "css": Markup(style),  # noqa: S704 - the package's own file
+        "signs": SIGNS,
+        "looks": _LOOKS,
+        "number": number,
+        "seconds": _seconds,
+        "places": PLACES,
+        "place_of": {place.id: place for place in PLACES},
+        "context_titles": _CONTEXT,
+        "synthetic_rows": rows,
+        "columns": views.column_rows(report.subject),
+        "identifier_columns": views.identifier_columns(report.subject),
+        "versions": sorted(provenance["versions"].items()),
+        "parameters": [(k, number(v)) for k, v in provenance["parameters"].items()],
+        "controller": controller,
+        "hashes": sorted(controller["hashes"].items()) if controller else [],
+        "tools": controller["tools"] if controller else [],
+        "sign_roles": _ROLES,
+        "glossary": GLOSSARY,
+    }
+
+
+def _measured(report: RiskReport) -> dict[str, Any]:
+    """Attacks and scores, their tables and charts."""
+    fidelity = report.facts("fidelity")
+    limit, source = report.decision["excess_limit"], report.decision["source"]
+    return {
+        "blocks": views.blocks(report),
+        "floors": drawn.floors(report),
+        "has_ceiling": any(f.trial and f.trial.ceiling is not None for f in report.evidence),
+        "criteria_rows": [(c.title, c.question, number(limit), source) for c in CRITERIA],
+        "contradictions": views.contradictions(report),
+        "score_rows": views.score_rows(f for f in fidelity if not views.is_by_column(f)),
+        "by_column_rows": views.score_rows(f for f in fidelity if views.is_by_column(f)),
+        "score_charts": drawn.score_charts(fidelity),
+        "rare_rows": views.rare_rows(fidelity),
+        "finding_rows": views.finding_rows(report),
+        "matrices": drawn.matrices(report),
+        "matrix_table": drawn.matrix_table(report),
+        "matrix_columns": drawn.matrix_columns(report),
+        "column_charts": drawn.column_charts(report),
+        "residual": views.residual(report),
+        "decision_rows": views.decision_rows(report.claims),
+        "threshold_rows": [
+            (t["name"], t["value"], t["source"], f"{t['use']}{': ' if t['note'] else ''}{t['note']}")
+            for t in report.decision["thresholds"]
+        ],
+    }
+
+
+def _proved(report: RiskReport) -> dict[str, Any]:
+    """The privacy statement in rows."""
+    if report.dp is None:
+        return {"relation": "", "meaning": [], "mechanisms": [], "trade_off": None}
+    return {
+        "relation": relation_words(report.dp["relation"]),
+        "meaning": views.meaning_rows(report.dp),
+        "mechanisms": views.mechanism_rows(report.dp),
+        "trade_off": drawn.trade_off(report),
+    }
+
+
+def _seconds(value: float | None) -> str:
+    return "not stated" if value is None else f"{value:,.0f} s"

@@ -1,0 +1,1 @@
+"""Generators: they work on codes, and know nothing of files, bins or dates."""
