@@ -68,9 +68,20 @@ def _more(names: list[str]) -> str:
 def fail(name: str, n_bad: int, rule: str) -> NoReturn:
     """Raise for `n_bad` values of a column that break a rule; never shows the values."""
     if n_bad == 1:
-        verb, _, rest = rule.partition(" ")
-        rule = {"are": "is", "lie": "lies"}.get(verb, verb) + " " + rest
+        for many, one in _SINGULAR.items():
+            rule = rule.replace(many, one, 1)
     raise SchemaError(f"column {name!r}: {n_bad} value{'' if n_bad == 1 else 's'} {rule}")
+
+
+_SINGULAR = {
+    "are not whole numbers": "is not a whole number",
+    "are not numbers": "is not a number",
+    "are not dates": "is not a date",
+    "are not date-times": "is not a date-time",
+    "are ": "is ",
+    "lie ": "lies ",
+    "add them": "add it",
+}
 
 
 def _typed(name: str, source: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:

@@ -18,7 +18,7 @@ app = typer.Typer(help="What has been spent on a data set, and its cap.")
 
 
 @app.command("show")
-def balances(
+def spent(
     *,
     dataset: Annotated[
         str | None, typer.Option(metavar="ID", help="One data set only, by the id in its schema.")
@@ -31,18 +31,18 @@ def balances(
 
     book = Ledger(ledger)
     entries = book.entries(dataset)
-    accounts = _balances(book, entries)
+    balances = _balances(book, entries)
     if as_json:
         print_json(
             {
                 "ledger": str(book.path),
                 "head": book.head(),
-                "accounts": [_account(balance) for balance in accounts],
+                "accounts": [_account(balance) for balance in balances],
                 "entries": [_entry(entry) for entry in entries],
             }
         )
     else:
-        _print(book, accounts, entries)
+        _print(book, balances, entries)
 
 
 @app.command("cap")
@@ -79,7 +79,7 @@ def _balances(book: Ledger, entries: tuple[Entry, ...]) -> list[Balance]:
     return [balance for name in names for balance in book.balance(name)]
 
 
-def _print(book: Ledger, accounts: list[Balance], entries: tuple[Entry, ...]) -> None:
+def _print(book: Ledger, balances: list[Balance], entries: tuple[Entry, ...]) -> None:
     if not entries:
         show(f"{book.path}: nothing has been spent")
         return

@@ -48,9 +48,7 @@ class Assessment:
         )
 
 
-def assess(
-    tables: Tables, rng: np.random.Generator, progress: Progress = SILENT
-) -> Assessment:
+def assess(tables: Tables, rng: np.random.Generator, progress: Progress = SILENT) -> Assessment:
     """Run every attack and metric on three tables, and take the figures for the charts."""
     from privsynth.fidelity.suite import run_suite as measure
     from privsynth.risk.suite import run_suite as attack

@@ -94,9 +94,7 @@ def shares(name: str, figure: Figure) -> Markup:
     return _columns(name, figure) if upright else _rows(name, figure)
 
 
-def matrix(
-    name: str, title: str, values: Sequence[Sequence[float | None]], kind: str
-) -> Markup:
+def matrix(name: str, title: str, values: Sequence[Sequence[float | None]], kind: str) -> Markup:
     """A heat map; `kind` is "association" (0 to 1) or "difference" (-1 to 1).
 
     >>> "level-8" in matrix("m", "Real", [[1.0, 0.2], [0.2, 1.0]], "association")
@@ -110,7 +108,9 @@ def matrix(
     marks = [svg.squares(places, size, corner, level) for level, places in sorted(by_level.items())]
     if size >= 9:
         marks += _numbering(len(values), size, corner)
-    told = f"Heat map of {len(values)} by {len(values)} columns; the numbers are in the table below."
+    told = (
+        f"Heat map of {len(values)} by {len(values)} columns; the numbers are in the table below."
+    )
     return svg.scaled(name, title, told, (338, 338), marks)
 
 

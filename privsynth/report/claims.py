@@ -51,10 +51,11 @@ def _proof(dp: dict[str, Any] | None) -> Claim:
 def _proved_statement(dp: dict[str, Any] | None) -> str:
     if dp is None or not dp["is_private"]:
         return "No claim of differential privacy is made for this table."
+    budget = f"({number(dp['epsilon'])}, {number(dp['delta'])})"
     return (
-        f"The table was produced by a mechanism that is ({number(dp['epsilon'])}, {number(dp['delta'])})-"
-        f"differentially private for {dp['unit']}, under {relation_words(dp['relation'])}, end "
-        "to end: learning bounds and categories, counting, measuring, training and sampling."
+        f"The table was produced by a mechanism that is {budget}-differentially private for "
+        f"{dp['unit']}, under {relation_words(dp['relation'])}, end to end: learning bounds and "
+        "categories, counting, measuring, training and sampling."
     )
 
 

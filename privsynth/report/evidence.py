@@ -51,9 +51,7 @@ def _count(name: str, title: str, n: int, sensitivity: Sensitivity) -> Fact:
     return Fact(f"data.{name}", "data", title, value=cell(n), sensitivity=sensitivity)
 
 
-def _attacks(
-    guarantee: Guarantee | None, assessment: Assessment, policy: Policy
-) -> Iterable[Fact]:
+def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy) -> Iterable[Fact]:
     results = [each for each in assessment.attacks if isinstance(each, AttackResult)]
     rated = [each for each in results if each.control is not None]
     tops = ceilings(guarantee, [each.control.value for each in rated if each.control])

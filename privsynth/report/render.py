@@ -109,6 +109,7 @@ def _common(report: RiskReport) -> dict[str, Any]:
     return {
         "report": report,
         "public": public,
+        "date": _date(provenance["created"]),
         "edition_title": "public edition" if public else "controller’s edition",
         "name": report.subject["title"] or report.subject["dataset"],
         "css": Markup(style),  # noqa: S704 - the package's own file
@@ -154,7 +155,12 @@ def _measured(report: RiskReport) -> dict[str, Any]:
         "residual": views.residual(report),
         "decision_rows": views.decision_rows(report.claims),
         "threshold_rows": [
-            (t["name"], t["value"], t["source"], f"{t['use']}{': ' if t['note'] else ''}{t['note']}")
+            (
+                t["name"],
+                t["value"],
+                t["source"],
+                ": ".join(filter(None, (t["use"], t["note"]))),
+            )
             for t in report.decision["thresholds"]
         ],
     }
@@ -170,6 +176,12 @@ def _proved(report: RiskReport) -> dict[str, Any]:
         "mechanisms": views.mechanism_rows(report.dp),
         "trade_off": drawn.trade_off(report),
     }
+
+
+def _date(created: str) -> str:
+    """A moment as people read it, in UTC as it was written down."""
+    day, _, time = created.partition("T")
+    return f"{day} {time[:5]} UTC" if time else day
 
 
 def _seconds(value: float | None) -> str:

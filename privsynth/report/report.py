@@ -104,7 +104,7 @@ class RiskReport:
             claims=tuple(claim.public() for claim in self.claims),
             evidence=tuple(fact for fact in self.evidence if fact.sensitivity == "public"),
             figures=tuple(each for each in self.figures if each.sensitivity == "public"),
-            provenance={k: v for k, v in self.provenance.items() if k != "controller"},
+            provenance={key: self.provenance[key] for key in _PUBLIC_PROVENANCE},
             edition="public",
         )
 
@@ -159,6 +159,7 @@ class RiskReport:
         )
 
 
+_PUBLIC_PROVENANCE = ("run_id", "created", "model", "parameters", "versions", "ledger_entry")
 _PLAIN = ("edition", "subject", "context", "dp", "decision", "provenance")
 
 
@@ -221,10 +222,12 @@ def _provenance(
 
 
 def _tools(facts: Sequence[Fact]) -> list[dict[str, Any]]:
-    """Each tool with the defects of it that were worked around."""
+    """Each tool, with its defects that were worked around."""
     handled: dict[str, dict[str, None]] = {}
     for fact in facts:
         tool = fact.trial.tool if fact.trial else str(fact.details.get("tool", ""))
         if tool:
-            handled.setdefault(tool, {}).update(dict.fromkeys(fact.trial.guards if fact.trial else ()))
+            handled.setdefault(tool, {}).update(
+                dict.fromkeys(fact.trial.guards if fact.trial else ())
+            )
     return [{"tool": tool, "defects_handled": list(guards)} for tool, guards in handled.items()]

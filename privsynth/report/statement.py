@@ -138,7 +138,7 @@ def _with_source(schema: Schema, source: str) -> list[str]:
     ]
 
 
-def _rounded(name: str, values: np.ndarray) -> Series:
+def _rounded(name: str, values: Iterable[float]) -> Series:
     return Series(name, tuple(round(float(value), 5) for value in values))
 
 

@@ -80,7 +80,9 @@ def squares(places: Iterable[tuple[int, int]], size: float, corner: float, kind:
     for row, spots in itertools.groupby(sorted(places), key=lambda place: place[0]):
         for first, length in _runs([column for _, column in spots]):
             x, y = corner + first * size, corner + row * size
-            steps.append(f"M{_px(x)} {_px(y)}h{_px(length * size)}v{_px(size)}h-{_px(length * size)}z")
+            steps.append(
+                f"M{_px(x)} {_px(y)}h{_px(length * size)}v{_px(size)}h-{_px(length * size)}z"
+            )
     return Markup('<path class="{}" d="{}"/>').format(kind, "".join(steps)) if steps else Markup("")
 
 

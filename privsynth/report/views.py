@@ -76,7 +76,13 @@ def finding_rows(report: RiskReport) -> list[Row]:
 def decision_rows(claims: Iterable[Claim]) -> list[Row]:
     """Each tested criterion against its limit."""
     return [
-        (claim.title, number(claim.limit), claim.limit_source, rate(claim.upper), _signed(claim.status))
+        (
+            claim.title,
+            number(claim.limit),
+            claim.limit_source,
+            rate(claim.upper),
+            _signed(claim.status),
+        )
         for claim in claims
         if claim.basis == "tested"
     ]
@@ -173,7 +179,12 @@ _ATTACK_HEADS = (
 _SCAN_HEADS = ("Scan", "Rows scanned", "Rows with a finding", "Verdict")
 
 _OTHERS = Criterion(
-    "other", "Other attacks", "What did attacks of other kinds show?", "", "", "As each attack says."
+    "other",
+    "Other attacks",
+    "What did attacks of other kinds show?",
+    "",
+    "",
+    "As each attack says.",
 )
 
 
@@ -200,7 +211,9 @@ def _block(criterion: Criterion, facts: Sequence[Fact], report: RiskReport) -> B
         status=claim.status if claim else INCONCLUSIVE,
         heads=_SCAN_HEADS if criterion.id == "identifiers" else _ATTACK_HEADS,
         rows=tuple(_scan_row(f) if criterion.id == "identifiers" else _attack_row(f) for f in ran),
-        failures=tuple({"title": f.title, "reason": _sentence(f.reason)} for f in facts if f.reason),
+        failures=tuple(
+            {"title": f.title, "reason": _sentence(f.reason)} for f in facts if f.reason
+        ),
         models=tuple(_models(ran)),
         more=tuple(_more(fact) for fact in ran),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,6 @@ from privsynth.risk.base import (
     Result,
     ThreatModel,
     attacks,
-    timed,
 )
 from privsynth.risk.details import common_details, rate_details
 from privsynth.risk.guessing import Scorer, best_guess, group_rates, random_guess, scorer
@@ -60,25 +59,34 @@ class Inference:
     name: ClassVar[str] = "inference"
     title: ClassVar[str] = "Inference"
 
-    n_targets: int = 1_000
+    n_targets: int = 2_000
     max_synthetic_rows: int = 20_000
 
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
         """One result for each sensitive column and target."""
         plain = plain_tables(tables)
         secrets = [*tables.schema.with_role("sensitive"), *tables.schema.with_role("target")]
-        known = plain.with_role("quasi_identifier")
-        if reason := _why_not(secrets, known):
+        if reason := _why_not(secrets, plain.with_role("quasi_identifier")):
             return (Failure(self.name, self.title, reason),)
-        synthetic = some_rows(plain.synthetic, self.max_synthetic_rows, rng)
-        seed = int(rng.integers(2**32))
-        member = self._side(synthetic, plain.train, known, (seed, rng))
-        control = self._side(synthetic, plain.control, known, (seed, rng))
-        used = PlainTables(plain.schema, plain.train, plain.control, synthetic, plain.unusable)
+        started = time.perf_counter()
+        results = self._attack(plain, secrets, rng)
+        seconds = (time.perf_counter() - started) / len(results)  # one search serves all
         return tuple(
-            timed(partial(_result, used, secret, (member, control), (self.n_targets, seed)))
-            for secret in secrets
+            replace(result, seconds=seconds) if isinstance(result, AttackResult) else result
+            for result in results
         )
+
+    def _attack(
+        self, tables: PlainTables, secrets: Sequence[str], rng: np.random.Generator
+    ) -> tuple[Result, ...]:
+        synthetic = some_rows(tables.synthetic, self.max_synthetic_rows, rng)
+        known = tables.with_role("quasi_identifier")
+        seed = int(rng.integers(2**32))
+        member = self._side(synthetic, tables.train, known, (seed, rng))
+        control = self._side(synthetic, tables.control, known, (seed, rng))
+        used = replace(tables, synthetic=synthetic)
+        plan = (self.n_targets, seed)
+        return tuple(_result(used, secret, (member, control), plan) for secret in secrets)
 
     def _side(
         self,

@@ -29,13 +29,13 @@ class Linkability:
     quasi-identifiers are dealt out so that both halves tell about equally much.
 
     >>> Linkability(halves=(("age", "sex"), ("zip",))).n_targets
-    500
+    1000
     """
 
     name: ClassVar[str] = "linkability"
     title: ClassVar[str] = "Linkability of two sources"
 
-    n_targets: int = 500
+    n_targets: int = 1_000
     halves: Halves | None = None
     max_synthetic_rows: int = 20_000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -52,7 +52,7 @@ class SinglingOut:
         train, control = _equal_sizes(plain, rng)
         synthetic = some_rows(plain.synthetic, self.max_synthetic_rows, rng)
         seeds = rng.integers(2**32, size=len(self.n_columns))
-        tried = PlainTables(plain.schema, train, control, synthetic, plain.unusable)
+        tried = replace(plain, train=train, control=control, synthetic=synthetic)
         return tuple(
             timed(partial(self._attack, tried, width, int(seed)))
             for width, seed in zip(self.n_columns, seeds, strict=True)

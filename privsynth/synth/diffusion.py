@@ -40,7 +40,7 @@ from privsynth.table import Table
 TRAINING = "denoiser"
 _RATE_WHEN_ROWS_ARE_PRIVATE = 0.05
 _BLOCK_ROWS = 8_192
-_BALANCE_ROUNDS, _BALANCE_BLOCKS, _BALANCE_PACE = 4, 4, 0.8
+_BALANCE_ROUNDS, _BALANCE_PACE, _LEAST_SHARE = 6, 0.8, 1e-4
 
 
 class Denoiser(nn.Module):
@@ -238,7 +238,7 @@ class FittedDiffusion(FittedSynthesizer):
         blocks = []
         for start in range(0, n_rows, _BLOCK_ROWS):
             rows = min(_BLOCK_ROWS, n_rows - start)
-            blocks.append(reveal(self.denoiser, rows, given, rng))
+            blocks.append(reveal(self.denoiser, rows, given, rng)[0])
             progress.advance(rows)
         return torch.cat(blocks).numpy()
 
@@ -260,28 +260,38 @@ class FittedDiffusion(FittedSynthesizer):
 @torch.no_grad()
 def reveal(
     denoiser: Denoiser, rows: int, given: Mapping[int, int], rng: np.random.Generator
-) -> Tensor:
+) -> tuple[Tensor, dict[int, Tensor]]:
     """Codes of `rows` records, (rows, columns), drawn in one random order of the columns.
 
-    The first layer is linear in what is visible, so revealing a column only adds to it, and only
-    that column's logits are computed.
+    Also the mean distribution from which each column was drawn: its marginal, with less variance
+    than counts of the draws. The first layer is linear in what is visible, so revealing a column
+    only adds to it, and only that column's logits are computed.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     n_columns, total = len(denoiser.sizes), len(denoiser.log_shares)
     table = denoiser.embed.weight.T.contiguous()  # (total + columns, width)
     h = (denoiser.embed.bias + table[total:].sum(0)).repeat(rows, 1)
     codes = torch.zeros(rows, n_columns, dtype=torch.long)
+    marginals = {}
     free = [j for j in rng.permutation(n_columns).tolist() if j not in given]
     for j in [*given, *free]:
-        start, size = int(denoiser.offsets[j]), denoiser.sizes[j]
+        start = int(denoiser.offsets[j])
         if j in given:
             codes[:, j] = given[j]
         else:
-            last = slice(start, start + size)
-            logits = F.linear(denoiser.body(h), denoiser.head.weight[last], denoiser.head.bias[last])
-            codes[:, j] = draw_codes(logits + denoiser.log_shares[last], generator)
+            one = slice(start, start + denoiser.sizes[j])
+            logits = F.linear(denoiser.body(h), denoiser.head.weight[one], denoiser.head.bias[one])
+            shares = (logits + denoiser.log_shares[one]).softmax(1)
+            codes[:, j], marginals[j] = draw_codes(shares, generator), shares.mean(0)
         h += table[start + codes[:, j]] - table[total + j]
-    return codes
+    return codes, marginals
+
+
+def draw_codes(shares: Tensor, generator: torch.Generator) -> Tensor:
+    """One code a row from its distribution, (rows,), by inverting the cumulative one."""
+    cumulative = shares.cumsum(1)
+    u = torch.rand(len(shares), 1, generator=generator) * cumulative[:, -1:]
+    return (cumulative < u).sum(1).clamp_max(shares.shape[1] - 1)
 
 
 @torch.no_grad()
@@ -290,22 +300,11 @@ def balance(denoiser: Denoiser, shares: Sequence[np.ndarray], rng: np.random.Gen
 
     Noise in the gradients washes these out; they were paid for, so restoring them is free.
     """
-    codes = torch.cat([reveal(denoiser, _BLOCK_ROWS, {}, rng) for _ in range(_BALANCE_BLOCKS)])
-    counts = [
-        torch.bincount(column, minlength=size).double()
-        for column, size in zip(codes.T, denoiser.sizes, strict=True)
-    ]
-    drawn = torch.cat([(n + 1) / (n + 1).sum() for n in counts])
-    wanted = torch.from_numpy(np.concatenate(shares)).clamp_min(1 / len(codes))
-    step = (wanted / drawn).log().clamp(-1.0, 1.0).float()
+    _, marginals = reveal(denoiser, _BLOCK_ROWS, {}, rng)
+    drawn = torch.cat([marginals[j] for j in range(len(shares))])
+    wanted = torch.from_numpy(np.concatenate(shares)).float()
+    step = ((wanted + _LEAST_SHARE) / (drawn + _LEAST_SHARE)).log().clamp(-1.0, 1.0)
     denoiser.head.bias += _BALANCE_PACE * step
-
-
-def draw_codes(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One code a row from its softmax, (rows,), by inverting the cumulative distribution."""
-    cumulative = logits.softmax(1).cumsum(1)
-    u = torch.rand(len(logits), 1, generator=generator) * cumulative[:, -1:]
-    return (cumulative < u).sum(1).clamp_max(logits.shape[1] - 1)
 
 
 fitted_synthesizers["diffusion"] = FittedDiffusion

@@ -113,7 +113,7 @@ def test_the_page_shows_the_numbers_that_are_drawn_from():
             kind.log_odds, kind.per_decade, kind.smoker, kind.days, kind.creatinine,
             kind.haemoglobin, kind.glucose, kind.crp, kind.cost, kind.readmitted, kind.died,
         )  # fmt: skip
-        flags = ["yes" if flag else "" for flag in (kind.chronic, kind.winter)]
+        flags = ["yes" if flag else "no" for flag in (kind.chronic, kind.winter)]
         truth.append([kind.code, kind.text, *(f"{number:g}" for number in numbers), *flags])
     for kind in DIAGNOSES:
         gaps = (kind.gaps.creatinine, kind.gaps.haemoglobin, kind.gaps.glucose, kind.gaps.crp)

@@ -109,7 +109,7 @@ def test_a_bad_csv_is_refused_in_one_line(tmp_path, content, message):
             "describe it there or leave it out of the file",
         ),
         (f"1,{SECRET}\n2,b\n", "column 'age': in the schema, but not in the table (and 1 more)"),
-        (f"age,code\n{SECRET},a\n1,b\n", "column 'age': 1 value is not whole numbers"),
+        (f"age,code\n{SECRET},a\n1,b\n", "column 'age': 1 value is not a whole number"),
         ("age,code\n7391,a\n1,b\n", "column 'age': 1 value lies outside its domain [0, 120]"),
         (
             f"age,code\n,{SECRET}\n1,b\n",

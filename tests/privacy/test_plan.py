@@ -68,6 +68,11 @@ def test_noise_is_a_finite_number_above_0(bad: float) -> None:
         PureEvent(bad)
 
 
+def test_a_selection_that_protects_nobody_is_refused() -> None:
+    with pytest.raises(BudgetError, match="above 100"):
+        PureEvent(101.0)
+
+
 @pytest.mark.parametrize("rate", [0.0, -0.1, 1.1, math.nan])
 def test_a_sample_rate_is_a_probability_above_0(rate: float) -> None:
     with pytest.raises(BudgetError, match="sample_rate"):

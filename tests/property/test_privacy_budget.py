@@ -27,10 +27,10 @@ from privsynth.privacy.plan import (
 DELTA = 1e-5
 GRID = 1 + 1e-3  # the loss grid follows the plan, so that two figures may differ by its rounding
 
-noises = st.floats(0.6, 50)
+noises = st.floats(0.9, 50)
 gaussians = st.builds(GaussianEvent, noises)
 pures = st.builds(PureEvent, st.floats(0.01, 2))
-trainings = st.builds(DpSgdEvent, st.floats(0.001, 1), noises, st.integers(1, 500))
+trainings = st.builds(DpSgdEvent, st.floats(0.001, 0.5), noises, st.integers(1, 300))
 exacts = st.builds(NonPrivateEvent, st.floats(0, 1), st.integers(0, 500))
 private_events = gaussians | pures | trainings
 names = st.text(min_size=1, max_size=8)
@@ -41,14 +41,14 @@ def spent(*events: GaussianEvent | PureEvent | DpSgdEvent) -> float:
     return epsilon_of(mechanisms, DELTA)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(trainings, st.integers(1, 300))
 def test_epsilon_grows_with_steps(event: DpSgdEvent, more: int) -> None:
     longer = DpSgdEvent(event.sample_rate, event.noise_multiplier, event.steps + more)
     assert spent(event) <= spent(longer) * GRID
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(trainings | gaussians, st.floats(1.01, 3))
 def test_epsilon_falls_with_noise(event: DpSgdEvent | GaussianEvent, factor: float) -> None:
     noise = event.noise_multiplier * factor
@@ -58,7 +58,7 @@ def test_epsilon_falls_with_noise(event: DpSgdEvent | GaussianEvent, factor: flo
     assert spent(quieter) <= spent(event) * GRID
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.lists(private_events, min_size=1, max_size=3), private_events)
 def test_asking_more_never_costs_less(
     events: list[GaussianEvent | PureEvent | DpSgdEvent],
@@ -67,7 +67,7 @@ def test_asking_more_never_costs_less(
     assert spent(*events) <= spent(*events, another) * GRID
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(private_events, st.floats(0, 5))
 def test_delta_is_a_probability_that_falls_with_epsilon(
     event: GaussianEvent | PureEvent | DpSgdEvent, epsilon: float
@@ -91,7 +91,7 @@ def wishes(draw: st.DrawFn) -> list[Request]:
     return requests
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(wishes(), st.floats(0.05, 8), st.sampled_from([1e-7, 1e-5, 1e-3]))
 def test_calibration_never_exceeds_its_target(
     requests: list[Request], epsilon: float, delta: float

@@ -248,30 +248,80 @@ def scores():
     tvd = "{}-way total variation distance (mean)"
     tstr = "Train on synthetic, test on real: {}"
     real = {"reference_name": "trained on real records", "higher_is_better": True}
-    columns = [name for name in SCHEMA.modelled]
+    columns = list(SCHEMA.modelled)
     return (
         score("tvd_1way", tvd.format(1), "marginals", 0.0142, 0.0108),
         score("tvd_2way", tvd.format(2), "marginals", 0.0461, 0.0377),
         score("tvd_3way", tvd.format(3), "marginals", 0.1214, 0.1088),
         *(
-            score("tvd_1way", "1-way total variation distance", "marginals", 0.01 + i / 500, 0.011,
-                  column=name)
+            score(
+                "tvd_1way",
+                "1-way total variation distance",
+                "marginals",
+                0.01 + i / 500,
+                0.011,
+                column=name,
+            )
             for i, name in enumerate(columns)
         ),
-        score("association", "Difference of pairwise association (Cramér's V)", "dependence",
-              0.021, 0.012),
-        score("tstr_boosting", tstr.format("gradient boosting"), "utility", 0.861, 0.902,
-              column="died", **real),
-        score("tstr_linear", tstr.format("linear model"), "utility", 0.842, 0.871,
-              column="died", **real),
-        score("detection", "Detection by gradient boosting", "detection", 0.62, 0.98,
-              higher_is_better=True, tool="scikit-learn HistGradientBoostingClassifier"),
-        score("category_coverage", "Categories that appear", "quality", 0.982, 0.991,
-              higher_is_better=True),
-        score("rare_coverage", "Rare categories that appear", "quality", 0.871, 0.934,
-              higher_is_better=True),
-        score("repeated_rows", "Repeated rows beyond those of the train table", "quality", 0.0013,
-              0.0, reference_name="train"),
+        score(
+            "association",
+            "Difference of pairwise association (Cramér's V)",
+            "dependence",
+            0.021,
+            0.012,
+        ),
+        score(
+            "tstr_boosting",
+            tstr.format("gradient boosting"),
+            "utility",
+            0.861,
+            0.902,
+            column="died",
+            **real,
+        ),
+        score(
+            "tstr_linear",
+            tstr.format("linear model"),
+            "utility",
+            0.842,
+            0.871,
+            column="died",
+            **real,
+        ),
+        score(
+            "detection",
+            "Detection by gradient boosting",
+            "detection",
+            0.62,
+            0.98,
+            higher_is_better=True,
+            tool="scikit-learn HistGradientBoostingClassifier",
+        ),
+        score(
+            "category_coverage",
+            "Categories that appear",
+            "quality",
+            0.982,
+            0.991,
+            higher_is_better=True,
+        ),
+        score(
+            "rare_coverage",
+            "Rare categories that appear",
+            "quality",
+            0.871,
+            0.934,
+            higher_is_better=True,
+        ),
+        score(
+            "repeated_rows",
+            "Repeated rows beyond those of the train table",
+            "quality",
+            0.0013,
+            0.0,
+            reference_name="train",
+        ),
         NoScore("sdmetrics_quality", "Quality (sdmetrics)", "column 'notes' is not scored"),
     )
 
@@ -285,7 +335,7 @@ def bell(n, centre, width):
 def profiles(real=True):
     """Shares of each column; without real rows where only the synthetic table was looked at."""
     ages = ("≤ 5", *(f"{5 * i + 1} – {5 * i + 5}" for i in range(1, 17)), "> 85")
-    days = tuple(f"{i}" for i in range(12)) + ("12 – 20", "> 20")
+    days = (*(f"{i}" for i in range(12)), "12 – 20", "> 20")
     codes = ("I10", "E11", "J18", "I21", "N39", "K35", "C50", "S72", "O80", "(other)")
     years = tuple(f"{2015 + i}-01-01 – {2015 + i}-12-31" for i in range(10))
     shapes = {
@@ -310,8 +360,15 @@ def associations(shift=0.04):
     def value(i, j, by):
         if n - 3 in (i, j):
             return None
-        return 1.0 if i == j else min(1.0, abs(math.sin(3.7 * (min(i, j) + 1) * (max(i, j) + 1)))
-                                      ** 2 * 0.8 + by * ((i + j) % 3 - 1))
+        return (
+            1.0
+            if i == j
+            else min(
+                1.0,
+                abs(math.sin(3.7 * (min(i, j) + 1) * (max(i, j) + 1))) ** 2 * 0.8
+                + by * ((i + j) % 3 - 1),
+            )
+        )
 
     real = tuple(tuple(value(i, j, 0.0) for j in range(n)) for i in range(n))
     synthetic = tuple(tuple(value(i, j, shift) for j in range(n)) for i in range(n))
@@ -331,7 +388,10 @@ def guarantee(private=True, void=()):
         (
             Mechanism("categories.zip3", "find the categories of zip3", GaussianEvent(48.0), 1e-7),
             Mechanism(
-                "categories.diagnosis", "find the categories of diagnosis", GaussianEvent(48.0), 1e-7
+                "categories.diagnosis",
+                "find the categories of diagnosis",
+                GaussianEvent(48.0),
+                1e-7,
             ),
             Mechanism("marginals.1way", "counts of each column", GaussianEvent(22.0)),
             Mechanism("training", "gradients of the denoiser", DpSgdEvent(0.05, 5.4, 600)),
@@ -340,7 +400,12 @@ def guarantee(private=True, void=()):
         unit,
     )
     return Guarantee(
-        budget, plan, 0.987, 2.031, "dp_accounting 0.6.0 PLD", "ChaCha20, keyed by the system",
+        budget,
+        plan,
+        0.987,
+        2.031,
+        "dp_accounting 0.6.0 PLD",
+        "ChaCha20, keyed by the system",
         void=void,
     )
 
@@ -371,7 +436,9 @@ PROVENANCE = Provenance(
     parameters={"steps": 600, "batch_size": 1024, "noise_multiplicity": 4},
     versions={"python": "3.11.9", "privsynth": "0.1.0", "torch": "2.13.0", "opacus": "1.6.0"},
     ledger_entry="000017-5d1c",
-    commands=("privsynth run stays.parquet --schema stays.toml --epsilon 1 --delta 1e-6 --out out",),
+    commands=(
+        "privsynth run stays.parquet --schema stays.toml --epsilon 1 --delta 1e-6 --out out",
+    ),
     hashes={"records": "c0ffee" * 10 + "abcd", "split commitment": "5eed" * 16},
     seconds=203.0,
 )

@@ -13,7 +13,7 @@ from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import SeededNoise
 from privsynth.schema import Schema
 from privsynth.synth.base import load_fitted
-from privsynth.synth.diffusion import Denoiser, Diffusion, draw_codes, hide, reveal
+from privsynth.synth.diffusion import Denoiser, Diffusion, balance, draw_codes, hide, reveal
 from privsynth.table import Table
 
 SMALL = Diffusion(steps=150, batch_size=256, views=2, width=48, depth=1, learning_rate=5e-3)
@@ -210,15 +210,33 @@ def test_revealing_column_by_column_equals_the_full_network():
     torch.manual_seed(0)
     denoiser = Denoiser([np.ones(4) / 4, np.ones(3) / 3], width=8, depth=1)
     torch.nn.init.normal_(denoiser.head.weight)
-    codes = reveal(denoiser, 20_000, {0: 2}, np.random.default_rng(0))
+    codes, marginals = reveal(denoiser, 20_000, {0: 2}, np.random.default_rng(0))
     hidden = torch.tensor([[False, True]])
     logits = denoiser(torch.tensor([[2, 0]]), hidden)[0, 4:]
     expected = logits.softmax(0).detach().numpy()
     assert (codes[:, 0] == 2).all()
     assert np.bincount(codes[:, 1], minlength=3) / 20_000 == pytest.approx(expected, abs=0.02)
+    assert marginals[1].numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_balancing_brings_the_draws_to_the_private_marginals():
+    torch.manual_seed(0)
+    shares = [np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.5])]
+    denoiser = Denoiser(shares, width=8, depth=1)
+    torch.nn.init.normal_(denoiser.head.weight)
+    rng = np.random.default_rng(0)
+
+    def distance() -> float:
+        _, marginals = reveal(denoiser, 4_000, {}, rng)
+        return max(np.abs(marginals[j].numpy() - shares[j]).max() for j in range(2))
+
+    before = distance()
+    for _ in range(6):
+        balance(denoiser, shares, rng)
+    assert distance() < 0.02 < before
 
 
 def test_draws_follow_the_softmax_and_never_its_mode_alone():
-    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]])).repeat(20_000, 1)
-    drawn = draw_codes(logits, torch.Generator().manual_seed(0))
+    shares = torch.tensor([[0.7, 0.2, 0.1]]).repeat(20_000, 1)
+    drawn = draw_codes(shares, torch.Generator().manual_seed(0))
     assert np.bincount(drawn) / 20_000 == pytest.approx([0.7, 0.2, 0.1], abs=0.02)
