@@ -26,7 +26,6 @@ from privsynth.schema import (
 from privsynth.schema.patterns import (
     DATE_TEXT,
     DATETIME_TEXT,
-    INTEGER_TEXT,
     NUMBER_TEXT,
     WHOLE_TEXT,
 )
@@ -142,11 +141,11 @@ def _unreadable(text: str | None, to: pa.DataType) -> bool:
 def _integers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     rule = "are not whole numbers"
     if pa.types.is_string(source.type):
-        numbers = _parsed(name, source, INTEGER_TEXT, rule, pa.float64())
-        if _largest(numbers) < 2**53:
-            return numbers.cast(pa.int64())
-        return _parsed(name, source, WHOLE_TEXT, rule, pa.int64())
-    numbers = _finite(name, _plain_number(name, source))
+        numbers = _finite(name, _parsed(name, source, NUMBER_TEXT, rule, pa.float64()))
+        if _largest(numbers) >= 2**53:  # beyond, doubles leave out whole numbers
+            return _parsed(name, source, WHOLE_TEXT, rule, pa.int64())
+    else:
+        numbers = _finite(name, _plain_number(name, source))
     if pa.types.is_floating(numbers.type):
         whole = pc.fill_null(pc.equal(pc.round(numbers), numbers), True)
         if n_bad := numbers.length() - pc.sum(whole).as_py():

@@ -216,6 +216,26 @@ def test_loading_is_light(module: str) -> None:
     assert printed(code) == ""
 
 
+TRAIN_SAMPLE_SAVE = """
+import sys, tempfile
+from pathlib import Path
+import privsynth as ps
+from privsynth.io.clinic import clinic_schema, simulate_clinic
+
+folder = Path(tempfile.mkdtemp())
+patients = ps.read_table(simulate_clinic(50), clinic_schema())
+budget = ps.PrivacyBudget(epsilon=1.0, delta=1e-5)
+ledger = ps.Ledger(folder / "ledger.sqlite")
+ps.Diffusion(steps=1).fit(patients, budget, ledger=ledger).save(folder / "model")
+ps.load_fitted(folder / "model").sample(10)
+print(*({"sdv", "rdt", "ctgan", "copulas", "deepecho"} & sys.modules.keys()))
+"""
+
+
+def test_training_sampling_and_saving_never_load_sdv() -> None:
+    assert printed(TRAIN_SAMPLE_SAVE) == ""
+
+
 def printed(code: str) -> str:
     """What a fresh interpreter prints."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

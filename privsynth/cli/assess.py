@@ -82,6 +82,7 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
 
     from privsynth import pipeline
     from privsynth.io import read_table
+    from privsynth.release.release import write_report
     from privsynth.schema import Schema
 
     with pipeline.new_folder(out) as folder:
@@ -94,5 +95,5 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
         found = pipeline.assess(
             train=train, control=control, synthetic=synthetic, progress=progress
         )
-        pipeline.write_report(found, folder)
+        write_report(folder, found)
     return found

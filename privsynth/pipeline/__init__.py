@@ -17,7 +17,7 @@ from privsynth.pipeline.path import (
     sample,
 )
 from privsynth.pipeline.record import RunRecord
-from privsynth.pipeline.steps import Tools, assess, write_report
+from privsynth.pipeline.steps import Tools, assess
 
 __all__ = [
     "Job",
@@ -34,5 +34,4 @@ __all__ = [
     "report",
     "run",
     "sample",
-    "write_report",
 ]

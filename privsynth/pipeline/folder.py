@@ -96,6 +96,8 @@ def new_folder(out: Path) -> Iterator[Path]:
             partial.chmod(0o777 & ~_umask())
             yield partial
             partial.rename(out)
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(partial), str(out))) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -13,10 +13,10 @@ from privsynth.io import read_raw, write_parquet
 from privsynth.pipeline.folder import RunFolder, new_run, replaced, writing
 from privsynth.pipeline.job import Job, refuse_early
 from privsynth.pipeline.record import RunRecord
-from privsynth.pipeline.steps import Fit, Tools, draw, judge, learn, read, rows_asked, write_report
+from privsynth.pipeline.steps import Fit, Tools, draw, judge, learn, read, rows_asked
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.progress import SILENT, Progress
-from privsynth.release.release import write_release
+from privsynth.release.release import write_release, write_report
 from privsynth.report.report import RiskReport
 from privsynth.schema import Schema
 from privsynth.table import Table
@@ -112,7 +112,7 @@ def report(folder: RunFolder, csv: bool = False) -> RiskReport:
     found = RiskReport.from_json(facts.read_text(encoding="utf-8"))
     synthetic = _drawn(folder, Schema.load(folder.schema))
     with writing(folder.path):
-        write_report(found, folder.report)
+        write_report(folder.report, found)
         with replaced(folder.release) as fresh:
             write_release(fresh, synthetic, found, csv=csv or record.job.csv)
         folder.synthetic.unlink(missing_ok=True)

@@ -21,8 +21,8 @@ from privsynth.privacy.guarantee import Guarantee
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import NoiseSource
 from privsynth.progress import SILENT, Progress
+from privsynth.release.release import write_report
 from privsynth.report.assessment import assess as measure
-from privsynth.report.render import render_html
 from privsynth.report.report import Provenance, RiskReport, build_report
 from privsynth.schema import Schema
 from privsynth.schema.viability import viability
@@ -125,7 +125,7 @@ def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) 
         provenance=provenance(fitted.model, fitted.record),
         progress=progress,
     )
-    write_report(report, folder.report)
+    write_report(folder.report, report)
     return report
 
 
@@ -180,13 +180,6 @@ def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
         commands=(record.job.command(record.data),),
         hashes={"train, salted": record.split.train, "control, salted": record.split.control},
     )
-
-
-def write_report(report: RiskReport, folder: Path) -> None:
-    """Write report.json, which is the truth, and the page that is drawn from it."""
-    folder.mkdir(exist_ok=True)
-    (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
-    (folder / "report.html").write_text(render_html(report), encoding="utf-8")
 
 
 def _now() -> str:

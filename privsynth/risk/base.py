@@ -17,7 +17,7 @@ from privsynth.table import Tables
 Criterion = Literal["copies", "singling out", "linkability", "inference", "identifiers"]
 Detail: TypeAlias = float | int | str
 
-NO_CONTROL = "the control table has no rows; split with a control share above 0"
+NO_CONTROL = "there is no control record to attack; split with a control share above 0"
 
 _NOTHING_TOLERATED: frozenset[Criterion] = frozenset({"copies", "identifiers"})
 

@@ -10,12 +10,22 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from privsynth.errors import Inconclusive
 from privsynth.risk import anonymeter
 from privsynth.risk.anonymeter import Query
-from privsynth.risk.base import AttackResult, Failure, Rate, Result, ThreatModel, attacks, timed
+from privsynth.risk.base import (
+    AttackResult,
+    Failure,
+    Rate,
+    Result,
+    Risk,
+    ThreatModel,
+    attacks,
+    timed,
+)
 from privsynth.risk.details import common_details, rate_details
 from privsynth.risk.plain import PlainTable, PlainTables, all_rows_of, plain_tables, some_rows
-from privsynth.risk.statistics import compare
+from privsynth.risk.statistics import MIN_TRIALS, compare
 from privsynth.table import Tables
 
 THREAT_MODEL = ThreatModel(
@@ -70,7 +80,7 @@ class SinglingOut:
         member, control = _rate(hits), None
         if tables.control.n_rows:
             control = _rate(anonymeter.singled_out(queries, tables.control))
-        excess, p = compare(member, control)
+        excess, p = _compared(tables, member, control)
         guesses = anonymeter.random_queries(tables.synthetic, self.n_queries, width, seed)
         return AttackResult(
             attack=attack,
@@ -91,6 +101,17 @@ class SinglingOut:
             | common_details(tables),
             guards=anonymeter.guards(2, 3, 4, 5, 8, 13, 14),
         )
+
+
+def _compared(
+    tables: PlainTables, member: Rate, control: Rate | None
+) -> tuple[Risk | Inconclusive, float | None]:
+    """Excess and p-value; a thousand queries on a handful of persons decide nothing."""
+    n_persons = tables.train.n_persons
+    if control is not None and n_persons < MIN_TRIALS:
+        reason = f"only {n_persons} persons a side; at least {MIN_TRIALS} are needed"
+        return Inconclusive(reason), None
+    return compare(member, control)
 
 
 def _names(width: int) -> tuple[str, str]:

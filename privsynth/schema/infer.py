@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,8 @@ def _labels(column: Profile) -> Inferred:
         return _private(column, remarks)
     counts = column.counts()
     labels = [label for label in counts if label != OTHER]
+    if not labels:
+        return _private(column, remarks)
     other = {"other": True} if len(labels) < len(counts) else {}
     if n_rare := sum(n < _RARE for n in counts.values()):
         remarks.append(
@@ -187,4 +190,16 @@ def _clock(ticks: NDArray[np.int64]) -> str:
 
 def _between(lower: Any, upper: Any, step: Any) -> Document:
     """The range that was seen; a range needs two values, so a constant gets a second one."""
-    return {"lower": lower, "upper": upper if lower < upper else upper + step}
+    if lower < upper:
+        return {"lower": lower, "upper": upper}
+    if isinstance(upper, float):
+        step = max(step, abs(upper) * 1e-9)  # beyond 2**53 a step of 1 is lost
+    try:
+        above = upper + step
+    except OverflowError:  # 31 December 9999 is a favourite of databases
+        return {"lower": lower - step, "upper": upper}
+    beyond = above > _GREATEST.get(type(above), above)
+    return {"lower": lower - step, "upper": upper} if beyond else {"lower": lower, "upper": above}
+
+
+_GREATEST = {int: 2**63 - 1, float: sys.float_info.max}

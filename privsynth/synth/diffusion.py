@@ -39,8 +39,9 @@ from privsynth.table import Table
 
 TRAINING = "denoiser"
 _RATE_WHEN_ROWS_ARE_PRIVATE = 0.05
-_BLOCK_ROWS = 8_192
-_BALANCE_ROUNDS, _BALANCE_PACE, _LEAST_SHARE = 6, 0.8, 1e-4
+_BLOCK_ROWS = 1_024
+_BALANCE_ROUNDS, _BALANCE_ORDERS, _BALANCE_ROWS = 6, 8, 512
+_BALANCE_PACE, _LEAST_SHARE = 0.8, 1e-4
 
 
 class Denoiser(nn.Module):
@@ -115,8 +116,8 @@ class Diffusion(Synthesizer):
 
     name: ClassVar[str] = "diffusion"
 
-    steps: int = 600
-    batch_size: int = 2048
+    steps: int = 1200
+    batch_size: int = 512
     views: int = 4
     max_grad_norm: float = 1.0
     learning_rate: float = 2e-3
@@ -300,11 +301,16 @@ def balance(denoiser: Denoiser, shares: Sequence[np.ndarray], rng: np.random.Gen
 
     Noise in the gradients washes these out; they were paid for, so restoring them is free.
     """
-    _, marginals = reveal(denoiser, _BLOCK_ROWS, {}, rng)
-    drawn = torch.cat([marginals[j] for j in range(len(shares))])
+    drawn = torch.stack([mean_shares(denoiser, rng) for _ in range(_BALANCE_ORDERS)]).mean(0)
     wanted = torch.from_numpy(np.concatenate(shares)).float()
     step = ((wanted + _LEAST_SHARE) / (drawn + _LEAST_SHARE)).log().clamp(-1.0, 1.0)
     denoiser.head.bias += _BALANCE_PACE * step
+
+
+def mean_shares(denoiser: Denoiser, rng: np.random.Generator) -> Tensor:
+    """The marginals of every column, (total,), for one random order of the columns."""
+    _, marginals = reveal(denoiser, _BALANCE_ROWS, {}, rng)
+    return torch.cat([marginals[j] for j in range(len(denoiser.sizes))])
 
 
 fitted_synthesizers["diffusion"] = FittedDiffusion

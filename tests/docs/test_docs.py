@@ -7,6 +7,7 @@ import contextlib
 import io
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,20 +53,27 @@ def pages_with(language: str) -> list[str]:
 
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_the_code_of_a_page_runs(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     if "patients.csv" in text_of(page):
-        write_patients(tmp_path)
+        shutil.copytree(request.getfixturevalue("desk"), tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     run_page(page, text_of(page))
 
 
-def write_patients(folder: Path) -> None:
-    """The table that the pages talk about: a small simulated clinic."""
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the pages talk about: a small clinic, its schema, and a run in out/."""
     from privsynth.io.clinic import clinic_schema, simulate_clinic
+    from privsynth.pipeline import Job, Tools, run
+    from privsynth.privacy.ledger import Ledger
 
+    folder = tmp_path_factory.mktemp("desk")
     clinic_schema().save(folder / "patients.toml")
-    simulate_clinic(400).to_pandas().to_csv(folder / "patients.csv", index=False)
+    simulate_clinic(250).to_pandas().to_csv(folder / "patients.csv", index=False)
+    tools = Tools(Ledger(folder / "ledger.sqlite"))
+    run(folder / "patients.csv", clinic_schema(), Job(1.0), folder / "out", tools)
+    return folder
 
 
 def run_page(page: str, text: str) -> None:

@@ -56,7 +56,7 @@ VALID = st.lists(ROWS, min_size=1, max_size=12).filter(some_present)
 
 @st.composite
 def valid_frames(draw):
-    return pd.DataFrame(draw(VALID)).astype(TYPES).astype({"seen": "datetime64[us]"})
+    return pd.DataFrame(draw(VALID))[list(COLUMNS)].astype(TYPES).astype({"seen": "datetime64[us]"})
 
 
 @given(valid_frames())

@@ -1,0 +1,64 @@
+"""The whole assessment on a small table: every part of it reaches the report."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from privsynth.report.assessment import assess
+from privsynth.report.render import render_html
+from privsynth.report.report import Provenance, build_report
+from privsynth.schema import Schema
+from privsynth.table import Table, Tables
+
+SCHEMA = Schema.parse(
+    {
+        "dataset": {"id": "small"},
+        "columns": {
+            "age": {"kind": "integer", "lower": 0, "upper": 120, "role": "quasi_identifier"},
+            "sex": {"kind": "categorical", "categories": ["f", "m"], "role": "quasi_identifier"},
+            "cost": {"kind": "numeric", "lower": 0, "upper": 1000, "role": "sensitive"},
+            "ill": {"kind": "boolean", "role": "target"},
+        },
+    }
+)
+
+
+def table(seed, n_rows):
+    rng = np.random.default_rng(seed)
+    age = rng.integers(18, 90, n_rows)
+    return Table.from_arrow(
+        pa.table(
+            {
+                "age": age,
+                "sex": rng.choice(["f", "m"], n_rows),
+                "cost": np.round(rng.gamma(2.0, 50.0, n_rows).clip(0, 999), 2),
+                "ill": rng.random(n_rows) < age / 150,
+            }
+        ),
+        SCHEMA,
+    )
+
+
+@pytest.fixture(scope="module")
+def assessed():
+    tables = Tables(table(1, 300), table(2, 150), table(3, 300))
+    return tables, assess(tables, np.random.default_rng(1))
+
+
+def test_nothing_is_left_out(assessed):
+    _, assessment = assessed
+    report = build_report(SCHEMA, None, assessment, Provenance("r", "2026-01-01"))
+    assert len(report.facts("testing")) == len(assessment.attacks) > 4
+    assert len(report.facts("fidelity")) == len(assessment.scores) > 8
+    assert len(assessment.profiles) == len(SCHEMA.modelled)
+    tested = [claim for claim in report.claims if claim.basis == "tested"]
+    assert not [claim for claim in tested if claim.finding == "Not tested."]
+    assert render_html(report)
+
+
+def test_charts_of_the_public_edition_know_the_synthetic_table_alone(assessed):
+    tables, assessment = assessed
+    again = assess(Tables(table(7, 300), table(8, 150), tables.synthetic), np.random.default_rng(1))
+    assert again.synthetic_profiles == assessment.synthetic_profiles
+    assert again.synthetic_associations == assessment.synthetic_associations
+    assert again.profiles != assessment.profiles

@@ -1,0 +1,96 @@
+from privsynth.errors import Inconclusive
+from privsynth.risk.base import Rate, Risk
+from privsynth.schema import Schema
+
+
+def by_title(report):
+    return {claim.title: claim for claim in report.claims}
+
+
+def test_the_proof_is_a_claim_with_its_numbers(report):
+    claim = report.claims[0]
+    assert (claim.basis, claim.status) == ("proved", "supported")
+    assert "(0.987, 10⁻⁶)-differentially private" in claim.statement
+    assert "replace-one ε = 2.03" in claim.finding
+
+
+def test_nothing_is_claimed_without_noise(example):
+    claim = example.example_report(private=False).claims[0]
+    assert claim.status == "not claimed"
+    assert "no noise" in claim.finding
+
+
+def test_a_void_claim_says_why(example):
+    claim = example.example_report(void=("the noise came from a known seed",)).claims[0]
+    assert claim.status == "void"
+    assert "known seed" in claim.finding
+
+
+def test_one_open_attack_leaves_the_criterion_open(report):
+    assert by_title(report)["Inference of a sensitive value"].status == "inconclusive"
+    assert (
+        "2 of 4 attacks inconclusive" in by_title(report)["Inference of a sensitive value"].finding
+    )
+    assert by_title(report)["Linkability"].status == "supported"
+
+
+def test_one_attack_that_succeeds_is_enough(example):
+    won = example.attack(
+        "linkability",
+        "Linkability",
+        "linkability",
+        example.LINKER,
+        member=Rate(400, 1000),
+        excess=Risk(0.35, 0.31, 0.39),
+    )
+    report = example.example_report(attacks=(*example.attacks(), won))
+    claim = by_title(report)["Linkability"]
+    assert (claim.status, claim.upper) == ("not supported", 0.39)
+    assert claim.evidence == ("testing.linkability", "testing.linkability.2")
+
+
+def test_a_criterion_that_nobody_tested_is_open(example):
+    report = example.example_report(attacks=())
+    assert {claim.status for claim in report.claims if claim.basis == "tested"} == {"inconclusive"}
+    assert by_title(report)["Copies of records"].finding == "Not tested."
+
+
+def test_attacks_that_all_fail_say_why(example):
+    lost = example.attack(
+        "linkability",
+        "Linkability",
+        "linkability",
+        example.LINKER,
+        excess=Inconclusive("the control table has no rows"),
+    )
+    claim = by_title(example.example_report(attacks=(lost,)))["Linkability"]
+    assert claim.status == "inconclusive"
+    assert "the control table has no rows" in claim.finding
+
+
+def test_found_identifiers_are_told_without_small_counts(example):
+    scan = example.attack(
+        "identifiers",
+        "Direct identifiers",
+        "identifiers",
+        example.RECIPIENT,
+        member=Rate(3, 500),
+        control=None,
+        excess=Risk(0.006, 0.006, 0.006, 1.0),
+        n_done=500,
+    )
+    claim = by_title(example.example_report(attacks=(scan,)))["Direct identifiers"]
+    assert claim.status == "not supported"
+    assert claim.finding == "Direct identifiers were found in <11 rows in a full scan of 500 rows."
+
+
+def test_domains_read_from_the_records_void_the_word_of_the_steward(example, report):
+    assert by_title(report)["Public facts"].status == "declared"
+    document = example.SCHEMA.to_dict()
+    document["columns"]["age"]["source"] = "data"
+    from privsynth.report.claims import claims
+    from privsynth.report.policy import Policy
+
+    found = {claim.title: claim for claim in claims(Schema.parse(document), None, (), Policy())}
+    assert found["Public facts"].status == "void"
+    assert "age" in found["Public facts"].finding

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privsynth.errors import Inconclusive
+from privsynth.risk.base import Rate, Risk
+from privsynth.risk.statistics import (
+    MIN_TRIALS,
+    compare,
+    excess,
+    holm,
+    p_value,
+    residual,
+    wilson,
+)
+
+
+def rates(low: int = 1) -> st.SearchStrategy[Rate]:
+    return st.integers(low, 500).flatmap(
+        lambda total: st.integers(0, total).map(lambda hits: Rate(hits, total))
+    )
+
+
+@pytest.mark.parametrize(
+    ("member", "control", "low", "high"),
+    [  # Newcombe 1998, table II, method 10
+        (Rate(56, 70), Rate(48, 80), 0.0524, 0.3339),
+        (Rate(9, 10), Rate(3, 10), 0.1705, 0.8090),
+        (Rate(10, 10), Rate(0, 20), 0.6791, 1.0),
+    ],
+)
+def test_excess_agrees_with_the_published_intervals(
+    member: Rate, control: Rate, low: float, high: float
+) -> None:
+    risk = excess(member, control)
+    assert risk.low == pytest.approx(low, abs=1e-4)
+    assert risk.high == pytest.approx(high, abs=1e-4)
+
+
+@given(rates(), rates())
+def test_excess_lies_in_its_interval_and_is_antisymmetric(member: Rate, control: Rate) -> None:
+    there, back = excess(member, control), excess(control, member)
+    assert -1 - 1e-9 <= there.low <= there.value <= there.high <= 1 + 1e-9
+    assert there.low == pytest.approx(-back.high)
+
+
+@given(rates())
+def test_wilson_holds_the_rate(rate: Rate) -> None:
+    low, high = wilson(rate)
+    assert 0 <= low <= rate.value + 1e-12
+    assert rate.value - 1e-12 <= high <= 1
+
+
+def test_newcombe_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    members, controls = rng.binomial(400, 0.3, 1000), rng.binomial(400, 0.25, 1000)
+    pairs = zip(members.tolist(), controls.tolist(), strict=True)
+    risks = [excess(Rate(m, 400), Rate(c, 400)) for m, c in pairs]
+    assert 0.93 <= np.mean([risk.low <= 0.05 <= risk.high for risk in risks]) <= 0.97
+
+
+def test_p_value_is_one_sided() -> None:
+    assert p_value(Rate(30, 100), Rate(10, 100)) < 0.001
+    assert p_value(Rate(10, 100), Rate(30, 100)) > 0.99
+
+
+def test_compare_gives_reasons_instead_of_numbers() -> None:
+    without, _ = compare(Rate(1, 100), None)
+    assert isinstance(without, Inconclusive)
+    few, p = compare(Rate(1, MIN_TRIALS - 1), Rate(1, 100))
+    assert isinstance(few, Inconclusive)
+    assert p is None
+    enough, p = compare(Rate(1, MIN_TRIALS), Rate(1, MIN_TRIALS))
+    assert isinstance(enough, Risk)
+    assert p is not None
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_between_the_p_value_and_bonferroni(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    for before, after in zip(p_values, adjusted, strict=True):
+        assert before <= after + 1e-12 <= 1 + 1e-9
+    smallest = int(np.argmin(p_values))
+    assert adjusted[smallest] == pytest.approx(min(1.0, len(p_values) * p_values[smallest]))
+
+
+def test_holm_of_nothing_is_nothing() -> None:
+    assert holm([]) == ()
+
+
+def test_residual_where_control_leaves_no_room() -> None:
+    assert residual(Rate(10, 10), Rate(10, 10)) == 0
+    assert residual(Rate(95, 100), Rate(90, 100)) == pytest.approx(0.5)
