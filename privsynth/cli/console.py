@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 120
 """Columns of a page that is not a terminal."""
 
 

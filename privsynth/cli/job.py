@@ -46,4 +46,5 @@ def run_job(stage: Stage[T], files: Files, job: Job, out: Path, ledger: Path | N
     """The outcome of a stage of the pipeline, with progress on stderr."""
     schema = Schema.load(files.schema)
     with on_stderr() as progress:
-        return stage(files.data, schema, job, out, Tools(Ledger(ledger), progress=progress))
+        tools = Tools(Ledger(ledger), progress=progress, say=progress.say)
+        return stage(files.data, schema, job, out, tools)

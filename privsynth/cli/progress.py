@@ -7,8 +7,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from privsynth.progress import Progress
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +18,7 @@ class Lines:
     """One plain line a stage, with the seconds since the start.
 
     >>> Lines(time.monotonic(), sys.stdout).stage("training", total=600)
-    [   0 s] training (600 steps)
+    [   0 s] training (600)
     """
 
     def __init__(self, start: float, stream: TextIO | None = None) -> None:
@@ -29,13 +27,18 @@ class Lines:
 
     def stage(self, title: str, total: int | None = None) -> None:
         """Print the title of the stage."""
-        steps = f" ({total:,} steps)".replace(",", " ") if total and total > 1 else ""
+        steps = f" ({total:,})" if total and total > 1 else ""
         seconds = time.monotonic() - self._start
         self._stream.write(f"[{seconds:4.0f} s] {title}{steps}\n")
         self._stream.flush()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Say nothing: a log wants stages, not steps."""
+
+    def say(self, text: str) -> None:
+        """Print a line that the steward should read."""
+        self._stream.write(f"note: {text}\n")
+        self._stream.flush()
 
 
 class Bars:
@@ -57,6 +60,10 @@ class Bars:
             if note:
                 self._rich.update(self._task, note=note)
 
+    def say(self, text: str) -> None:
+        """Print a line that the steward should read, above the bars."""
+        self._rich.console.print(f"note: {text}", markup=False, highlight=False)
+
     def finish(self) -> None:
         """Fill the bar of the stage that has ended."""
         if self._task is not None:
@@ -65,7 +72,7 @@ class Bars:
 
 
 @contextmanager
-def on_stderr() -> Iterator[Progress]:
+def on_stderr() -> Iterator[Lines | Bars]:
     """Progress for the terminal, or for a log where stderr is not one."""
     if not sys.stderr.isatty():
         yield Lines(time.monotonic())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,10 @@ def _spent(outcome: Outcome) -> Table:
     return _pairs(
         [
             ("Model", f"{outcome.record.job.preset}, run {outcome.record.run_id}"),
+            ("Records", outcome.size),
             ("Privacy", _privacy(guarantee)),
             ("Unit", guarantee.plan.unit.describe()),
             ("Ledger", f"entry {outcome.entry_id}"),
-            ("Size", outcome.record.viability),
         ]
     )
 
@@ -107,14 +108,15 @@ def _pairs(lines: Iterable[tuple[str, str]]) -> Table:
 
 
 def _findings(report: RiskReport) -> tuple[RenderableType, ...]:
-    return "", _claims(report.claims), "", _fidelity(report)
+    tested = [claim for claim in report.claims if claim.basis != "declared"]
+    counts = Counter(claim.status for claim in tested)
+    verdict = ", ".join(f"{n} {status}" for status, n in counts.items())
+    return "", _claims(tested), "", f"Of {len(tested)} claims: {verdict}.", "", _fidelity(report)
 
 
 def _claims(claims: Iterable[Claim]) -> Table:
     table = grid(("claim", "verdict", ">upper limit", ">limit", "why"), ())
     for claim in claims:
-        if claim.basis == "declared":
-            continue
         sign, style = _SIGNS[claim.status]
         tested = claim.basis == "tested"
         table.add_row(
@@ -158,7 +160,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "run_id": outcome.record.run_id,
         "model": outcome.record.job.preset,
         "ledger_entry": outcome.entry_id,
-        "viability": outcome.record.viability,
+        "viability": outcome.size,
         "guarantee": outcome.guarantee.to_dict(),
     }
 

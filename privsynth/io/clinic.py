@@ -88,24 +88,19 @@ def clinic_schema() -> Schema:
         "cost": {"kind": "numeric", "lower": 100, "upper": 250_000, "granularity": 0.01},
         "outcome": _labels(*OUTCOMES) | {"role": "target"},
     }
-    rules = [
-        {"kind": "inequality", "low": "admitted", "high": "discharged"},
-        {
-            "kind": "functional_dependency",
-            "column": "diagnosis",
-            "determines": "description",
-            "mapping": dict(zip(codes, texts, strict=True)),
-        },
-        {
-            "kind": "implication",
-            "column": "diagnosis",
-            "value": DELIVERY,
-            "then": "sex",
-            "allowed": ["female"],
-        },
-    ]
     dataset = {"id": "simulated-clinic", "title": "A simulated clinic"}
+    rules = _rules(dict(zip(codes, texts, strict=True)))
     return Schema.parse({"dataset": dataset, "columns": columns, "constraints": rules})
+
+
+def _rules(texts: dict[str, str]) -> list[dict[str, object]]:
+    delivery = {"kind": "implication", "column": "diagnosis", "value": DELIVERY}
+    text = {"kind": "functional_dependency", "column": "diagnosis", "determines": "description"}
+    return [
+        {"kind": "inequality", "low": "admitted", "high": "discharged"},
+        text | {"mapping": texts},
+        delivery | {"then": "sex", "allowed": ["female"]},
+    ]
 
 
 def _labels(*categories: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ from privsynth.io import read_raw, write_parquet
 from privsynth.pipeline.folder import RunFolder, new_run, replaced, writing
 from privsynth.pipeline.job import Job, refuse_early
 from privsynth.pipeline.record import RunRecord
-from privsynth.pipeline.steps import Fit, Tools, draw, judge, learn, read, rows_asked
+from privsynth.pipeline.steps import Fit, Tools, draw, judge, learn, read, rows_asked, size_of
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.progress import SILENT, Progress
 from privsynth.release.release import write_release, write_report
@@ -33,6 +33,7 @@ class Outcome:
     record: RunRecord
     guarantee: Guarantee
     entry_id: str
+    size: str
 
 
 def run(
@@ -62,7 +63,9 @@ def fit(data: Path, schema: Schema, job: Job, out: Path, tools: Tools) -> Outcom
 
 def _outcome(fitted: Fit, out: Path) -> Outcome:
     model = fitted.model
-    return Outcome(RunFolder(out), fitted.record, model.guarantee, model.entry_id)
+    return Outcome(
+        RunFolder(out), fitted.record, model.guarantee, model.entry_id, size_of(model).line
+    )
 
 
 def sample(

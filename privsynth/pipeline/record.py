@@ -62,7 +62,6 @@ class RunRecord:
     job: Job
     split: Split
     rows: int | None
-    viability: str
 
     def save(self, path: Path) -> None:
         """Write the record as JSON."""

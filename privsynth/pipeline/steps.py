@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ from privsynth.release.release import write_report
 from privsynth.report.assessment import assess as measure
 from privsynth.report.report import Provenance, RiskReport, build_report
 from privsynth.schema import Schema
-from privsynth.schema.viability import viability
+from privsynth.schema.viability import Viability, viability
 from privsynth.synth.constraints import require_constraints
 from privsynth.table import Table, Tables
 
@@ -35,11 +36,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a job works with besides the records: a ledger to charge, noise, an audience."""
+    """What a job works with besides the records: a ledger to charge, noise, an audience.
+
+    `say` is told what the steward should know before anything is spent.
+    """
 
     ledger: Ledger | None = None
     noise: NoiseSource | None = None
     progress: Progress = SILENT
+    say: Callable[[str], None] = field(default=lambda text: None)
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,9 @@ def learn(table: Table, name: str, job: Job, folder: RunFolder, tools: Tools) ->
     train, control, split = Split.draw(table, job.control)
     record = _record(table, name, job, split)
     record.save(folder.record)  # the commitment stands before anything is fitted
+    size = viability(train.n_units, table.schema, job.epsilon)
+    if size.verdict != "ample":
+        tools.say(size.line)
     model = synthesizer.fit(
         train,
         budget,
@@ -94,7 +102,6 @@ def _record(table: Table, name: str, job: Job, split: Split) -> RunRecord:
         job=job,
         split=split,
         rows=job.rows or _rows_by_default(table, job),
-        viability=viability(table.n_units, table.schema, job.epsilon).line,
     )
 
 
@@ -169,13 +176,24 @@ def _someone_elses() -> Provenance:
     return Provenance(run_id=secrets.token_hex(8), created=_now())
 
 
+def size_of(model: FittedSynthesizer) -> Viability:
+    """Whether there were records enough, by their public number or its private estimate."""
+    n_units = max(1, round(model.n_units))
+    return viability(n_units, model.schema, model.guarantee.budget.epsilon)
+
+
 def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
     """Which run made the table."""
     return Provenance(
         run_id=record.run_id,
         created=record.created,
         model=record.job.preset,
-        parameters={"synthesizer": model.name, **model.settings, "control": record.job.control},
+        parameters={
+            "synthesizer": model.name,
+            **model.settings,
+            "control": record.job.control,
+            "records": size_of(model).line,
+        },
         ledger_entry=model.entry_id,
         commands=(record.job.command(record.data),),
         hashes={"train, salted": record.split.train, "control, salted": record.split.control},

@@ -16,7 +16,6 @@ probability double: upper bounds, all three.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,10 +37,12 @@ from privsynth.privacy.plan import (
 Floats: TypeAlias = NDArray[np.float64]
 Relation: TypeAlias = Literal["add_or_remove_one", "replace_one"]
 
+_LEAST_NOISE = 0.01  # less is counted as none, and costs an epsilon above 5,000 in any case
 _FINEST_GRID = 250_000  # points; a plan that reaches further gets a coarser, more pessimistic grid
+_FINEST_INTERVAL = 1e-7
 _COARSEST_INTERVAL = 1e-3
 _COARSEST_INTERVAL_PURE = 1e-4  # a pure loss is two atoms, each rounded up by as much as a step
-_STEP_PRECISION = 0.02  # grid step over the spread of one loss; epsilon grows by 0.1 of its square
+_STEP_PRECISION = 0.02  # grid step over the spread of a loss; adds 0.1 of its square to epsilon
 _TRADE_OFF_POINTS = 500
 _TRADE_OFF_DELTA = 1e-12
 
@@ -152,10 +153,12 @@ def _merge(mechanisms: tuple[Mechanism, ...]) -> _Composition | None:
                     f"mechanism {mechanism.name!r}: a {type(unknown).__name__} cannot be "
                     "accounted for, so it is refused"
                 )
-    if not private:
+    mu_squared = math.fsum(precisions)
+    least = min([noise for _, noise in trainings], default=math.inf)
+    if not private or least < _LEAST_NOISE or mu_squared * _LEAST_NOISE**2 > 1:
         return None
     ordered = tuple((*key, steps) for key, steps in sorted(trainings.items()))
-    return _Composition(math.fsum(precisions), tuple(sorted(pure)), ordered)
+    return _Composition(mu_squared, tuple(sorted(pure)), ordered)
 
 
 def _threshold_delta(
@@ -187,15 +190,12 @@ def _gaussian_loss(sigma: float, sample_rate: float, relation: Relation, interva
     """The loss of one Poisson-sampled Gaussian; a sample rate of 1 is the plain Gaussian."""
     from dp_accounting.pld import privacy_loss_distribution as pld
 
-    with warnings.catch_warnings():
-        # far tails underflow to a mass of 0, which dp_accounting moves to infinity
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return pld.from_gaussian_mechanism(
-            standard_deviation=sigma,
-            sampling_prob=sample_rate,
-            value_discretization_interval=interval,
-            neighboring_relation=_relation(relation),
-        )
+    return pld.from_gaussian_mechanism(
+        standard_deviation=sigma,
+        sampling_prob=sample_rate,
+        value_discretization_interval=interval,
+        neighboring_relation=_relation(relation),
+    )
 
 
 def _pure_loss(epsilon: float, relation: Relation, interval: float) -> Any:
@@ -219,13 +219,21 @@ def _interval(composition: _Composition, relation: Relation) -> float:
 
     It decides how tight the bound is, never whether it is one.
     """
-    mu_squared, n_steps = composition.mu_squared, 1
+    mu_squared, n_steps, furthest = composition.mu_squared, 1, 0.0
     for sample_rate, noise_multiplier, steps in composition.trainings:
         growth = math.expm1(min(noise_multiplier**-2, 500.0))
         mu_squared += steps * min(sample_rate**2 * growth, noise_multiplier**-2)
         n_steps += steps
+        furthest = max(furthest, _furthest(noise_multiplier**-1, sample_rate))
     spread = math.sqrt(mu_squared + sum(each**2 for each in composition.pure))
-    spread *= 1.0 if relation == "add_or_remove_one" else 2.0
+    furthest = max(furthest, _furthest(spread, 1.0))
     coarsest = _COARSEST_INTERVAL_PURE if composition.pure else _COARSEST_INTERVAL
     fine = min(coarsest, _STEP_PRECISION * spread / math.sqrt(n_steps))
-    return max(fine, (spread**2 + 20 * spread) / _FINEST_GRID)
+    scale = 1.0 if relation == "add_or_remove_one" else 2.0
+    return scale * max(fine, furthest / _FINEST_GRID, _FINEST_INTERVAL)
+
+
+def _furthest(mu: float, sample_rate: float) -> float:
+    """About the largest loss of a Poisson-sampled Gaussian that is kept on the grid."""
+    loss = mu**2 + 20 * mu
+    return math.log1p(sample_rate * math.expm1(loss)) if loss < 500 else loss

@@ -12,6 +12,9 @@ from privsynth.errors import BudgetError, UsageError
 if TYPE_CHECKING:
     from privsynth.schema import Schema
 
+_EPSILONS = (1e-4, 1e3)  # beyond these no accountant is exact, and no run makes sense
+_LEAST_DELTA = 1e-12
+
 
 @dataclass(frozen=True)
 class PrivacyBudget:
@@ -31,12 +34,19 @@ class PrivacyBudget:
     def __post_init__(self) -> None:
         if math.isnan(self.epsilon) or self.epsilon <= 0:
             raise UsageError("epsilon must be a number above 0")
-        if self.is_private and not 0 < self.delta < 1:
+        if not self.is_private:
+            if not 0 <= self.delta < 1:
+                raise UsageError("delta must be at least 0 and below 1")
+            return
+        least, most = _EPSILONS
+        if not least <= self.epsilon <= most:
             raise UsageError(
-                "delta must be above 0 and below 1; choose it below 1 / (number of units)"
+                f"epsilon must be between {least:g} and {most:g}, or infinite for no privacy"
             )
-        if not 0 <= self.delta < 1:
-            raise UsageError("delta must be at least 0 and below 1")
+        if not _LEAST_DELTA <= self.delta < 1:
+            raise UsageError(
+                f"delta must be at least {_LEAST_DELTA:g} and below 1 / (number of units)"
+            )
 
     @classmethod
     def no_privacy(cls) -> PrivacyBudget:

@@ -110,7 +110,7 @@ class SecretNoise(NoiseSource):
     def words(self, n: int) -> Words:
         """The next n words of the keystream."""
         if self._process != os.getpid():
-            self.__init__()  # type: ignore[misc]
+            self._left, self._process = self._left[:0], os.getpid()
         if n > self._left.size:
             self._left = np.concatenate([_keystream() for _ in range(-(-n // _BLOCK))])
         taken, self._left = self._left[:n], self._left[n:]

@@ -62,7 +62,7 @@ def floor_to_ceiling(name: str, spans: Sequence[Span], limit: float) -> Markup:
 def scores(name: str, title: str, rows: Sequence[Mark], top: float | None = None) -> Markup:
     """Values as bars, and the reference of each as an upright mark.
 
-    >>> "bar" in scores("s", "Distances", [Mark("1-way", 0.012, 0.008)])
+    >>> "0.012" in scores("s", "Distances", [Mark("1-way", 0.012, 0.008)])
     True
     """
     references = [row.reference for row in rows if row.reference is not None]

@@ -30,7 +30,7 @@ _RULES: tuple[tuple[str, str], ...] = (
         r"(?:low|small|minimal) risk (?:because|since|as)[^.]{0,20}(?:ε|epsilon)",
         "epsilon is a ceiling, not a measurement of risk",
     ),
-    (r"\d(?:\.\d)?(?:/10| out of (?:10|ten))(?![\d.,])", "no single score"),
+    (r"\d(?:\.\d)?(?:/10| out of (?:10|ten))(?![.,]?\d)", "no single score"),
     (r"proves? (?:the )?absence of leakage|no leakage", "absence of detected leakage is not proof"),
 )
 _PATTERNS = tuple((re.compile(rf"\b{rule}\b", re.IGNORECASE), hint) for rule, hint in _RULES)

@@ -122,7 +122,9 @@ def _describe(column: Profile) -> tuple[dict[str, Any], list[Note]]:
         notes.append(Note(column.name, role.replace("_", "-"), "by its name"))
     if column.is_text:
         notes += [
-            Note(column.name, f"{n} values look like {kind}", "remove them, or drop the column")
+            Note(
+                column.name, f"values that look like {kind}: {n}", "remove them, or drop the column"
+            )
             for kind, n in find_identifiers(column.values).items()
         ]
     return document, notes
@@ -234,7 +236,7 @@ def _unit(
         return {"unit": "row"}, []
     column = repeated[0]
     if column.n_missing:
-        why = f"{column.n_missing} values are missing; fill them in, then name it in privacy.unit"
+        why = f"values missing: {column.n_missing}; fill them in, then name it in privacy.unit"
         return {"unit": "row"}, [Note(column.name, "a person may have several rows", why)]
     most = _rows_bound(column)
     what = f"privacy unit, at most {most} rows a person"

@@ -131,7 +131,7 @@ def _numbers(column: Profile) -> Inferred:
     if not len(finite):
         return {"kind": "text", "action": "drop"}, ["no value is finite; leave the column out"]
     infinite = len(present) - len(finite)
-    remarks = [f"{infinite} infinite values; a run refuses them"] if infinite else []
+    remarks = [f"infinite values: {infinite}; a run refuses them"] if infinite else []
     step = _granularity(finite)
     lower, upper = float(finite.min()), float(finite.max())
     if step == 1:

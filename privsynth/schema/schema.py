@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from privsynth.errors import SchemaError
-from privsynth.schema.column import Column, IdColumn, Role, TextColumn, _Column
+from privsynth.schema.column import Column, IdColumn, Role, TextColumn
 from privsynth.schema.rules import Constraint, columns_of
 
 
@@ -203,38 +203,52 @@ def _first_fault(error: ValidationError) -> str:
     faults = error.errors(include_url=False, include_input=False)
     unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
     fault = (unknown or faults)[0]
-    place = [str(part) for part in fault["loc"]]
-    kinds = {
+    place, kinds = list(fault["loc"]), _kinds_at(fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        key = str(place.pop())
+        return f"{_where(place) or 'the top level'}: unknown key {key!r}{_nearest(key, place)}"
+    messages = {
         "missing": "is missing",
         "union_tag_not_found": "needs a kind",
-        "union_tag_invalid": f"unknown kind; known kinds: {', '.join(_KINDS)}",
+        "union_tag_invalid": f"unknown kind; known kinds: {', '.join(kinds)}",
     }
-    if fault["type"] == "extra_forbidden":
-        *parents, key = place
-        where = ".".join(part for part in parents if part not in _KINDS) or "the top level"
-        return f"{where}: unknown key {key!r}{_nearest(key, parents)}"
-    where = ".".join(part for part in place if part not in _KINDS) or "schema"
-    message = kinds.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}"
+    message = messages.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+    return f"{_where(place) or 'schema'}: {message[:1].lower()}{message[1:]}"
 
 
-def _nearest(key: str, parents: list[str]) -> str:
-    known = _known_keys(parents)
+Place = Sequence[str | int]
+
+
+def _where(place: Place) -> str:
+    """A place in the file as a person would name it; pydantic puts the kind third."""
+    parts = [str(part) for part in place]
+    if parts[2:3] and parts[2] in _kinds_at(place):
+        del parts[2]
+    if parts[:1] == ["constraints"] and len(parts) > 1:
+        parts[:2] = [f"constraint {int(parts[1]) + 1}"]
+    return ".".join(parts)
+
+
+def _nearest(key: str, place: Place) -> str:
+    known = _known_keys(place)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(sorted(known))}"
 
 
-def _known_keys(parents: list[str]) -> list[str]:
+def _known_keys(place: Place) -> list[str]:
     """The keys that are allowed where a fault was found."""
-    if not parents:
+    if not place:
         return list(Schema.model_fields)
-    if parents[0] == "dataset":
-        return list(Dataset.model_fields)
-    if parents[0] == "privacy":
-        return list(PrivacySection.model_fields)
-    base = _Column if parents[0] == "columns" else BaseModel
-    kind = next((part for part in parents[1:] if part in _KINDS), "")
-    return list(_KINDS.get(kind, base).model_fields)
+    if len(place) > 2:
+        return list(_kinds_at(place)[str(place[2])].model_fields)
+    sections: dict[str | int, type[BaseModel]] = {"dataset": Dataset, "privacy": PrivacySection}
+    return list(sections[place[0]].model_fields)
+
+
+def _kinds_at(place: Place) -> dict[str, type[BaseModel]]:
+    """The kinds of column, or of constraint, that may stand at a place."""
+    alias = {"columns": Column, "constraints": Constraint}.get(str(place[0]) if place else "")
+    return _by_kind(_members(alias)) if alias else {}
 
 
 def _by_kind(models: Iterable[type[BaseModel]]) -> dict[str, type[BaseModel]]:
@@ -247,6 +261,3 @@ def _by_kind(models: Iterable[type[BaseModel]]) -> dict[str, type[BaseModel]]:
 def _members(alias: Any) -> tuple[type[BaseModel], ...]:
     """The models of an annotated union."""
     return tuple(alias.__origin__.__args__)
-
-
-_KINDS = _by_kind((*_members(Column), *_members(Constraint)))

@@ -36,7 +36,7 @@ class Done:
         """The one line that says what went wrong; stages of the work may stand above it."""
         *stages, last = self.err.splitlines()
         assert last.startswith("error: "), self.err
-        assert all(line.startswith("[") for line in stages), self.err
+        assert all(line.startswith(("[", "note: ")) for line in stages), self.err
         return last
 
 

@@ -127,6 +127,15 @@ def test_the_trade_off_wants_rates() -> None:
         trade_off(asked(GaussianEvent(4.0)), np.array([1.5]))
 
 
+@pytest.mark.parametrize("event", [GaussianEvent(1e-3), DpSgdEvent(0.5, 1e-3, 10)])
+def test_next_to_no_noise_is_counted_as_none(event: Event) -> None:
+    assert epsilon_of(asked(event), DELTA) == math.inf
+
+
+def test_rare_and_loud_steps_are_counted_in_bounded_memory() -> None:
+    assert 0 < epsilon_of(asked(DpSgdEvent(1e-6, 0.5, 10_000)), DELTA) < 0.01
+
+
 @pytest.mark.parametrize("event", [GaussianEvent(0.01), DpSgdEvent(0.5, 0.05, 1000)])
 def test_a_hopeless_plan_is_counted_in_bounded_memory(event: Event) -> None:
     assert epsilon_of(asked(event), DELTA) > 1000

@@ -10,13 +10,13 @@ from privsynth.privacy.budget import PrivacyBudget, PrivacyUnit
 from privsynth.schema import Schema
 
 
-@pytest.mark.parametrize("epsilon", [0.0, -1.0, math.nan, -math.inf])
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, math.nan, -math.inf, 1e-9, 1e6])
 def test_an_impossible_epsilon_is_a_usage_error(epsilon: float) -> None:
     with pytest.raises(UsageError, match="epsilon"):
         PrivacyBudget(epsilon, 1e-5)
 
 
-@pytest.mark.parametrize("delta", [0.0, -1e-5, 1.0, 2.0, math.nan, math.inf])
+@pytest.mark.parametrize("delta", [0.0, -1e-5, 1e-15, 1.0, 2.0, math.nan, math.inf])
 def test_an_impossible_delta_is_a_usage_error(delta: float) -> None:
     with pytest.raises(UsageError, match="delta"):
         PrivacyBudget(1.0, delta)
