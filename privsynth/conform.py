@@ -186,8 +186,8 @@ def _finite(name: str, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_nan(numbers), pa.scalar(None, numbers.type), numbers)
 
 
-_TRUE = pa.array(["true", "t", "yes", "y", "1"])
-_FALSE = pa.array(["false", "f", "no", "n", "0"])
+_TRUE = ["true", "t", "yes", "y", "1"]
+_FALSE = ["false", "f", "no", "n", "0"]
 
 
 def _booleans(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -198,7 +198,7 @@ def _booleans(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_string(source.type):
         raise SchemaError(f"column {name!r}: holds {source.type} where a boolean is declared")
     text = pc.utf8_lower(pc.utf8_trim_whitespace(_blank_is_missing(source)))
-    true, false = pc.is_in(text, _TRUE), pc.is_in(text, _FALSE)
+    true, false = pc.is_in(text, pa.array(_TRUE)), pc.is_in(text, pa.array(_FALSE))
     known = pc.or_(pc.or_(true, false), pc.is_null(text))
     if n_bad := text.length() - pc.sum(known).as_py():
         fail(name, n_bad, "are neither true nor false")

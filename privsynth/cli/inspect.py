@@ -9,7 +9,6 @@ import typer
 
 from privsynth.cli.console import grid, print_json, show
 from privsynth.cli.options import Data, Json
-from privsynth.privacy.budget import PrivacyUnit
 
 if TYPE_CHECKING:
     from privsynth.schema.draft import Draft
@@ -46,6 +45,8 @@ def inspect(
 
 
 def _print(draft: Draft, output: Path | None) -> None:
+    from privsynth.privacy.budget import PrivacyUnit
+
     header = ("column", "kind", "role", "missing", "source", "to look at")
     rows = [
         (each["name"], each["kind"], each["role"], *_flags(each), "; ".join(each["notes"]))

@@ -41,7 +41,7 @@ def show_run(outcome: Outcome, report: RiskReport, as_json: bool) -> None:
     if as_json:
         print_json(_outcome(outcome) | _found(report) | _folders(outcome.folder))
         return
-    show(_spent(outcome), *_findings(report), *_handover(outcome.folder, outcome.guarantee))
+    show(_spent(outcome), *_findings(report), *_handover(outcome, report))
 
 
 def show_fit(outcome: Outcome, as_json: bool) -> None:
@@ -144,13 +144,14 @@ def _reference(fact: Fact) -> str:
     return f"{number(fact.reference)} ({fact.reference_name})"
 
 
-def _handover(folder: RunFolder, guarantee: Guarantee) -> tuple[RenderableType, ...]:
-    release = Text.assemble("May be handed over         ", (str(folder.release), "bold green"))
-    if not guarantee.holds:
-        release = Text.assemble(
-            ("No proof of privacy        ", "bold red"),
-            f"{folder.release}; handing it over needs another ground",
-        )
+def _handover(outcome: Outcome, report: RiskReport) -> tuple[RenderableType, ...]:
+    folder = outcome.folder
+    words = "May be handed over         ", "bold green"
+    if not outcome.guarantee.holds:
+        words = "No proof of privacy        ", "bold red"
+    elif any(claim.status == NOT_SUPPORTED for claim in report.claims):
+        words = "Read the report first      ", "bold red"
+    release = Text.assemble(words, (str(folder.release), "bold"))
     stays = Text.assemble("Stays with the controller  ", (str(folder.controller), "bold"))
     return "", release, stays
 

@@ -76,7 +76,8 @@ def sample(
 ) -> Table:
     """Rows from the model of a run, as many as the run asks for unless said otherwise: free."""
     model, record = _saved(folder)
-    return model.sample(rows or rows_asked(model, record), where=where, progress=progress)
+    n_rows = rows_asked(model, record) if rows is None else rows
+    return model.sample(n_rows, where=where, progress=progress)
 
 
 def keep(synthetic: Table, folder: RunFolder) -> None:

@@ -78,7 +78,7 @@ def make_trainer(
     ...     trainer.step(lambda units: model(rows[units]).square().sum(1))
     """
     if not training.is_private:
-        return PlainTrainer(model, optimizer, training, n_units, noise)
+        return PlainTrainer(optimizer, training, n_units, noise)
     public = n_units if n_units_public is None else n_units_public
     noisy = _NoisyOptimizer(
         optimizer,
@@ -132,13 +132,12 @@ class PlainTrainer:
 
     def __init__(
         self,
-        model: nn.Module,
         optimizer: torch.optim.Optimizer,
         training: Training,
         n_units: int,
         noise: NoiseSource,
     ) -> None:
-        self._model, self._optimizer, self._training = model, optimizer, training
+        self._optimizer, self._training = optimizer, training
         self._batches = _shuffled_batches(n_units, training.sample_rate, noise)
 
     @property

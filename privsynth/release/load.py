@@ -17,6 +17,22 @@ def load_release(path: str | Path) -> pd.DataFrame:
 
     `attrs["privsynth"]` holds the privacy statement and the conditions of release. A run folder
     may be given too. DataError where a file is missing, or is not the one that was released.
+
+    >>> import tempfile, pandas as pd
+    >>> from privsynth.release.release import write_release
+    >>> from privsynth.report.assessment import Assessment
+    >>> from privsynth.report.report import Provenance, build_report
+    >>> from privsynth.schema import Schema
+    >>> from privsynth.table import Table
+    >>> schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"ill": {"kind": "boolean"}}})
+    >>> table = Table.from_pandas(pd.DataFrame({"ill": [True, False]}), schema)
+    >>> nothing = Assessment(attacks=(), scores=(), n_train=90, n_control=10, n_synthetic=2)
+    >>> report = build_report(schema, None, nothing, Provenance("run 1", "2026-01-01"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_release(folder + "/release", table, report)
+    ...     frame = load_release(folder + "/release")
+    >>> len(frame), frame.attrs["privsynth"]["synthetic"]
+    (2, True)
     """
     folder = _folder(Path(path))
     manifest = Manifest.from_json(_bytes(folder, NAME))

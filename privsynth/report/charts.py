@@ -44,8 +44,7 @@ def floor_to_ceiling(name: str, spans: Sequence[Span], limit: float) -> Markup:
     1
     """
     ends = [limit * 1.2, *(span.high for span in spans), *(span.ceiling or 0 for span in spans)]
-    low = min(0.0, *(span.low for span in spans))
-    axis = _Axis(low if low >= 0 else -_round_up(-low), min(1.0, _round_up(max(ends))))
+    axis = _around(min(0.0, *(span.low for span in spans)), max(ends))
     height = 46 * len(spans) + 58
     marks = [mark for i, span in enumerate(spans) for mark in _span_row(span, 30 + 46 * i, axis)]
     at = axis.place(limit)
@@ -149,6 +148,12 @@ class _Axis:
         step = _round_up((self.high - self.low) / 5)
         first = math.ceil(self.low / step - 1e-9)
         return [round(step * i, 10) for i in range(first, int(self.high / step + 1e-9) + 1)]
+
+
+def _around(low: float, high: float) -> _Axis:
+    """An axis that ends on whole steps."""
+    step = _round_up((high - low) / 8)
+    return _Axis(step * math.floor(low / step + 1e-9), min(1.0, step * math.ceil(high / step)))
 
 
 def _span_row(span: Span, y: float, axis: _Axis) -> list[Markup]:

@@ -17,7 +17,7 @@ from privsynth.report.facts import (
     Fact,
     Trial,
 )
-from privsynth.report.format import cell, number, rate
+from privsynth.report.format import at_most, cell, number, rate
 from privsynth.report.policy import Policy
 from privsynth.schema import Schema
 
@@ -51,7 +51,7 @@ def _proof(dp: dict[str, Any] | None) -> Claim:
 def _proved_statement(dp: dict[str, Any] | None) -> str:
     if dp is None or not dp["is_private"]:
         return "No claim of differential privacy is made for this table."
-    budget = f"({number(dp['epsilon'])}, {number(dp['delta'])})"
+    budget = f"({at_most(dp['epsilon'])}, {number(dp['delta'])})"
     return (
         f"The table was produced by a mechanism that is {budget}-differentially private for "
         f"{dp['unit']}, under {relation_words(dp['relation'])}, end to end: learning bounds and "
@@ -82,8 +82,8 @@ def _proof_finding(dp: dict[str, Any] | None) -> str:
     if dp["void"]:
         return "The claim is void: " + "; ".join(dp["void"]) + "."
     return (
-        f"ε = {number(dp['epsilon'])} at δ = {number(dp['delta'])}; "
-        f"under replace-one ε = {number(dp['epsilon_replace_one'])}."
+        f"ε = {at_most(dp['epsilon'])} at δ = {number(dp['delta'])}; "
+        f"under replace-one ε = {at_most(dp['epsilon_replace_one'])}."
     )
 
 

@@ -9,6 +9,7 @@ from itertools import combinations
 from markupsafe import Markup
 
 from privsynth.report import charts
+from privsynth.report.criteria import CRITERIA, criterion_of
 from privsynth.report.facts import Fact, Figure, Series
 from privsynth.report.format import percent, rate
 from privsynth.report.report import RiskReport
@@ -32,6 +33,7 @@ class Drawn:
 def floors(report: RiskReport) -> Drawn | None:
     """The floor-to-ceiling figure over all attacks that have an excess; none without any."""
     facts = [f for f in report.facts("testing") if f.interval and f.trial and f.trial.control]
+    facts.sort(key=_place)
     spans = [_span(fact) for fact in facts]
     if not spans:
         return None
@@ -42,7 +44,7 @@ def floors(report: RiskReport) -> Drawn | None:
         tuple((s.label, rate(s.low), rate(s.value), rate(s.high), rate(s.ceiling)) for s in spans),
         (1, 2, 3, 4),
         "Excess of the success rate on members over that on control records. The ceiling is the "
-        "highest excess that the proof allows at the control rate of the same attack.",
+        "highest excess that the proof allows at a control rate like that of the same attack.",
     )
 
 
@@ -71,6 +73,11 @@ def matrices(report: RiskReport) -> list[Drawn]:
         f"{figure.title}, from 0 (none) to 1 (one column fixes the other). "
         "Darker is stronger; white is undefined, because a column is constant."
     )
+    if len(figure.series) > 1:
+        note += (
+            " In the difference, brown is weaker and blue stronger in the synthetic table; the "
+            "darkest shade stands for 0.25 and more."
+        )
     drawn = [_matrix(series, note) for series in figure.series]
     if len(figure.series) > 1:
         difference = Series("difference", _difference(figure))
@@ -131,12 +138,16 @@ def trade_off(report: RiskReport) -> Drawn | None:
     )
 
 
+def _place(fact: Fact) -> int:
+    """Attacks stand in the order of the criteria, others at the end."""
+    criterion = criterion_of(fact)
+    return CRITERIA.index(criterion) if criterion else len(CRITERIA)
+
+
 def _span(fact: Fact) -> charts.Span:
     assert fact.interval is not None
     assert fact.trial is not None
-    trial, top = fact.trial, None
-    if trial.ceiling is not None and trial.control is not None:
-        top = trial.ceiling - trial.control.value
+    top = fact.trial.ceiling_excess
     value = fact.value if isinstance(fact.value, float | int) else 0.0
     return charts.Span(fact.title, fact.interval.low, float(value), fact.interval.high, top)
 

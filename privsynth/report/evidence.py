@@ -13,7 +13,7 @@ from privsynth.report.assessment import Assessment
 from privsynth.report.facts import INCONCLUSIVE, Fact, Interval, Proportion, Sensitivity, Trial
 from privsynth.report.format import cell
 from privsynth.report.policy import Policy
-from privsynth.report.statement import ceilings
+from privsynth.report.statement import Ceiling, ceiling_of
 from privsynth.risk.base import AttackResult, Rate, Risk
 from privsynth.schema import Schema
 
@@ -52,13 +52,9 @@ def _count(name: str, title: str, n: int, sensitivity: Sensitivity) -> Fact:
 
 
 def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy) -> Iterable[Fact]:
-    results = [each for each in assessment.attacks if isinstance(each, AttackResult)]
-    rated = [each for each in results if each.control is not None]
-    tops = ceilings(guarantee, [each.control.value for each in rated if each.control])
-    ceiling_of = dict(zip(map(id, rated), tops, strict=True))
     for each in assessment.attacks:
         if isinstance(each, AttackResult):
-            yield _attack(each, ceiling_of.get(id(each)), policy)
+            yield _attack(each, ceiling_of(guarantee, each.control), policy)
         else:
             yield Fact(
                 f"testing.{each.name}",
@@ -69,7 +65,7 @@ def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy
             )
 
 
-def _attack(result: AttackResult, ceiling: float | None, policy: Policy) -> Fact:
+def _attack(result: AttackResult, ceiling: Ceiling | None, policy: Policy) -> Fact:
     excess = result.excess
     measured = excess if isinstance(excess, Risk) else None
     return Fact(
@@ -88,7 +84,7 @@ def _attack(result: AttackResult, ceiling: float | None, policy: Policy) -> Fact
     )
 
 
-def _trial(result: AttackResult, ceiling: float | None) -> Trial:
+def _trial(result: AttackResult, ceiling: Ceiling | None) -> Trial:
     model = result.threat_model
     return Trial(
         criterion=result.criterion,
@@ -101,7 +97,8 @@ def _trial(result: AttackResult, ceiling: float | None) -> Trial:
         control=_proportion(result.control) if result.control else None,
         prior=Proportion(result.prior) if result.prior is not None else None,
         persons=result.persons,
-        ceiling=ceiling,
+        ceiling=ceiling.member_rate if ceiling else None,
+        ceiling_excess=ceiling.excess if ceiling else None,
         p_value=result.p_value,
         seconds=round(result.seconds, 3),
         tool=result.tool,

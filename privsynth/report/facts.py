@@ -65,6 +65,7 @@ class Trial:
     prior: Proportion | None
     persons: int
     ceiling: float | None = None
+    ceiling_excess: float | None = None
     p_value: float | None = None
     seconds: float = 0.0
     tool: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 SMALL_CELL = 11
@@ -32,6 +34,19 @@ def number(value: object, digits: int = 3) -> str:
     if 0 < abs(value) < 0.001:
         return _power(value, digits)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def at_most(value: float | None, digits: int = 3) -> str:
+    """An upper bound to read: rounded up, so that it stays one; infinity for None.
+
+    >>> at_most(0.98701), at_most(2.0), at_most(11.4993), at_most(None)
+    ('0.988', '2', '11.5', '∞')
+    """
+    if value is None:
+        return "∞"
+    scale = 10.0 ** (digits - 1 - math.floor(math.log10(value))) if value > 0 else 1.0
+    # A bound that needs no rounding must not be pushed up by the last bit of its product.
+    return number(math.ceil(value * scale - 1e-9) / scale, digits)
 
 
 def _power(value: float, digits: int) -> str:

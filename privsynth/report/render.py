@@ -23,7 +23,7 @@ from privsynth.report.facts import (
     VOID,
     WITHHELD,
 )
-from privsynth.report.format import number
+from privsynth.report.format import at_most, number
 from privsynth.report.glossary import GLOSSARY
 from privsynth.report.report import RiskReport
 
@@ -81,7 +81,17 @@ _ROLES = ("Data steward", "Privacy or data protection officer", "Owner of the da
 
 
 def render_html(report: RiskReport) -> str:
-    """The page of one edition."""
+    """The page of one edition.
+
+    >>> from privsynth.report.assessment import Assessment
+    >>> from privsynth.report.report import Provenance, build_report
+    >>> from privsynth.schema import Schema
+    >>> schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"ill": {"kind": "boolean"}}})
+    >>> nothing = Assessment(attacks=(), scores=(), n_train=90, n_control=10, n_synthetic=90)
+    >>> page = render_html(build_report(schema, None, nothing, Provenance("1", "2026-01-01")))
+    >>> page.startswith("<!DOCTYPE html>"), "<script" in page
+    (True, False)
+    """
     values = _common(report) | _measured(report) | _proved(report)
     return _environment().get_template("report.html.j2").render(values)
 
@@ -116,6 +126,7 @@ def _common(report: RiskReport) -> dict[str, Any]:
         "signs": SIGNS,
         "looks": _LOOKS,
         "number": number,
+        "at_most": at_most,
         "seconds": _seconds,
         "places": PLACES,
         "place_of": {place.id: place for place in PLACES},
@@ -135,7 +146,7 @@ def _common(report: RiskReport) -> dict[str, Any]:
 
 def _measured(report: RiskReport) -> dict[str, Any]:
     """Attacks and scores, their tables and charts."""
-    fidelity = report.facts("fidelity")
+    fidelity = views.in_order(report.facts("fidelity"))
     limit, source = report.decision["excess_limit"], report.decision["source"]
     return {
         "blocks": views.blocks(report),
@@ -169,11 +180,12 @@ def _measured(report: RiskReport) -> dict[str, Any]:
 def _proved(report: RiskReport) -> dict[str, Any]:
     """The privacy statement in rows."""
     if report.dp is None:
-        return {"relation": "", "meaning": [], "mechanisms": [], "trade_off": None}
+        return {"relation": "", "meaning": [], "mechanisms": [], "purposes": [], "trade_off": None}
     return {
         "relation": relation_words(report.dp["relation"]),
         "meaning": views.meaning_rows(report.dp),
         "mechanisms": views.mechanism_rows(report.dp),
+        "purposes": views.purpose_rows(report.dp),
         "trade_off": drawn.trade_off(report),
     }
 

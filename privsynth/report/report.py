@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from typing import Any, Literal, TypeAlias
 
 from privsynth.errors import DataError
@@ -82,7 +83,13 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class RiskReport:
-    """One edition of a report: the document is the truth, every page is drawn from it alone."""
+    """One edition of a report: the document is the truth, every page is drawn from it alone.
+
+    >>> RiskReport.from_json("{}")
+    Traceback (most recent call last):
+    ...
+    privsynth.errors.DataError: the report cannot be read: it is damaged, or no report
+    """
 
     subject: Mapping[str, Any]
     context: Mapping[str, str]
@@ -143,6 +150,7 @@ class RiskReport:
             document = json.loads(text)
             if document["schema"] != SCHEMA_ID:
                 raise DataError(f"the report is not of the form {SCHEMA_ID}")
+            _require_keys(document)
             return cls(
                 claims=tuple(map(Claim.from_dict, document["claims"])),
                 evidence=tuple(map(Fact.from_dict, document["evidence"])),
@@ -159,6 +167,18 @@ class RiskReport:
         )
 
 
+def _require_keys(document: Mapping[str, Any]) -> None:
+    """KeyError where a part of the document lacks a key that the published schema requires."""
+    text = (files("privsynth.report") / "schema.json").read_text(encoding="utf-8")
+    schema = json.loads(text)
+    parts = {name: schema["properties"][name] for name in _PLAIN if name not in ("edition", "dp")}
+    if document["dp"] is not None:
+        parts["dp"] = schema["$defs"]["dp"]
+    for name, rule in parts.items():
+        for key in rule["required"]:
+            document[name][key]
+
+
 _PUBLIC_PROVENANCE = ("run_id", "created", "model", "parameters", "versions", "ledger_entry")
 _PLAIN = ("edition", "subject", "context", "dp", "decision", "provenance")
 
@@ -172,7 +192,13 @@ def build_report(
     *,
     context: Context | None = None,
 ) -> RiskReport:
-    """The controller's edition, from what was proved, what was measured and how it was made."""
+    """The controller's edition, from what was proved, what was measured and how it was made.
+
+    >>> schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"ill": {"kind": "boolean"}}})
+    >>> nothing = Assessment(attacks=(), scores=(), n_train=90, n_control=10, n_synthetic=90)
+    >>> build_report(schema, None, nothing, Provenance("run 1", "2026-01-01"))
+    RiskReport('d', controller edition, 3 facts, 0 inconclusive)
+    """
     policy = policy or Policy()
     dp = None if guarantee is None else privacy_statement(guarantee, schema)
     facts = evidence(schema, guarantee, assessment, policy)

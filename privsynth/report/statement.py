@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ from privsynth.privacy.plan import (
     PureEvent,
 )
 from privsynth.report.facts import Figure, Series
+from privsynth.risk.base import Rate
 from privsynth.schema import Schema
 
 PRIORS = (0.01, 0.1, 0.5)
 """Suspicions for which the statement says what the table can at most turn them into."""
 
 _GRID = np.linspace(0.0, 1.0, 51)
+_GRID_AROUND_CONTROL = 21
 
 
 def privacy_statement(guarantee: Guarantee, schema: Schema) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def privacy_statement(guarantee: Guarantee, schema: Schema) -> dict[str, Any]:
         "row_count": guarantee.row_count,
         "void": list(guarantee.void),
         "mechanisms": _spends(guarantee.plan.mechanisms, guarantee.budget.delta),
+        "purposes": _purposes(guarantee.plan.mechanisms, guarantee.budget.delta),
         "meaning": [
             {"before": prior, "after_at_most": guarantee.suspicion(prior)} for prior in PRIORS
         ]
@@ -71,14 +75,26 @@ def trade_off_figure(guarantee: Guarantee) -> Figure | None:
     )
 
 
-def ceilings(guarantee: Guarantee | None, control_rates: Iterable[float]) -> list[float | None]:
-    """The highest hit rate among members that the proof allows at each control rate."""
-    rates = np.array(list(control_rates), dtype=float)
-    if guarantee is None or not guarantee.holds:
-        return [None] * len(rates)
-    if not len(rates):
-        return []
-    return [float(1 - missed) for missed in trade_off(guarantee.plan.mechanisms, rates)]
+@dataclass(frozen=True)
+class Ceiling:
+    """What the proof allows an attack at most: its success on members, and the excess."""
+
+    member_rate: float
+    excess: float
+
+
+def ceiling_of(guarantee: Guarantee | None, control: Rate | None) -> Ceiling | None:
+    """The ceiling over every control rate that agrees with what was counted; none without proof.
+
+    At a false positive rate b the proof allows a member rate of 1 - f(b) (Kulynych et al. 2025).
+    A control rate is an estimate, so the interval around it is searched, not the point alone:
+    no hit in few trials does not show that there is never one.
+    """
+    if guarantee is None or not guarantee.holds or control is None:
+        return None
+    rates = np.linspace(*control.interval(), _GRID_AROUND_CONTROL)
+    allowed = 1 - trade_off(guarantee.plan.mechanisms, rates)
+    return Ceiling(float(allowed.max()), float((allowed - rates).max()))
 
 
 def _spends(mechanisms: Iterable[Mechanism], delta: float) -> list[dict[str, Any]]:
@@ -99,6 +115,22 @@ def _spends(mechanisms: Iterable[Mechanism], delta: float) -> list[dict[str, Any
             }
         )
     return rows
+
+
+def _purposes(mechanisms: Iterable[Mechanism], delta: float) -> list[dict[str, Any]]:
+    """What the mechanisms of each purpose would cost together, if there were no others."""
+    groups: dict[str, list[Mechanism]] = {}
+    for mechanism in mechanisms:
+        groups.setdefault(mechanism.purpose, []).append(mechanism)
+    return [
+        {
+            "purpose": purpose,
+            "n_mechanisms": len(group),
+            "delta": sum(mechanism.delta for mechanism in group),
+            "epsilon_together": _finite(epsilon_of(group, delta)),
+        }
+        for purpose, group in groups.items()
+    ]
 
 
 def _described(event: Event) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
 from privsynth.report.facts import INCONCLUSIVE, SIGNS, Claim, Fact, Interval, Proportion
-from privsynth.report.format import cell, number, percent, rate
+from privsynth.report.format import at_most, cell, number, percent, rate
 from privsynth.report.report import RiskReport
 
 Row = Sequence[object]
@@ -56,6 +56,14 @@ def score_rows(facts: Iterable[Fact]) -> list[Row]:
     ]
 
 
+def in_order(facts: Iterable[Fact]) -> list[Fact]:
+    """Figures of fidelity by group; those that could not be computed come last."""
+    return sorted(facts, key=lambda fact: _GROUPS.index(str(fact.details.get("group", ""))))
+
+
+_GROUPS = ("marginals", "dependence", "utility", "detection", "quality", "")
+
+
 def rare_rows(facts: Iterable[Fact]) -> list[Row]:
     """Figures about rare groups."""
     rare = [fact for fact in facts if "rare" in fact.id]
@@ -96,9 +104,22 @@ def mechanism_rows(dp: Mapping[str, Any]) -> list[Row]:
             each["purpose"],
             each["how"],
             number(each["delta"]) if each["delta"] else "–",
-            "∞" if each["epsilon_alone"] is None else number(each["epsilon_alone"]),
+            at_most(each["epsilon_alone"]),
         )
         for each in dp["mechanisms"]
+    ]
+
+
+def purpose_rows(dp: Mapping[str, Any]) -> list[Row]:
+    """What the mechanisms of each purpose cost together."""
+    return [
+        (
+            each["purpose"],
+            number(each["n_mechanisms"]),
+            number(each["delta"]) if each["delta"] else "–",
+            at_most(each["epsilon_together"]),
+        )
+        for each in dp["purposes"]
     ]
 
 
@@ -156,8 +177,8 @@ def contradictions(report: RiskReport) -> list[str]:
     return [
         fact.title
         for fact in report.facts("testing")
-        if fact.interval and fact.trial and fact.trial.control and fact.trial.ceiling is not None
-        if fact.interval.low > fact.trial.ceiling - fact.trial.control.value
+        if fact.interval and fact.trial and fact.trial.ceiling_excess is not None
+        if fact.interval.low > fact.trial.ceiling_excess
     ]
 
 
@@ -173,7 +194,7 @@ _ATTACK_HEADS = (
     "Control",
     "Guessing",
     "Excess (95 % interval)",
-    "Ceiling for members",
+    "Ceiling",
     "Verdict",
 )
 _SCAN_HEADS = ("Scan", "Rows scanned", "Rows with a finding", "Verdict")
@@ -225,7 +246,7 @@ def _attack_row(fact: Fact) -> Row:
     return (
         fact.title,
         f"{number(trial.n_done)} / {number(trial.n_planned)}",
-        _proportion(trial.member),
+        rate(trial.member.value),
         _proportion(trial.control),
         rate(trial.prior.value) if trial.prior else "–",
         _interval(fact.value, fact.interval),
@@ -251,11 +272,13 @@ def _signed(verdict: str | None) -> str:
 
 
 def _models(facts: Iterable[Fact]) -> Iterable[Mapping[str, str]]:
-    """Each threat model once."""
-    seen = dict.fromkeys(
-        (fact.trial.attacker, fact.trial.knowledge, fact.trial.goal) for fact in facts if fact.trial
-    )
-    return ({"attacker": a, "knowledge": k, "goal": g} for a, k, g in seen)
+    """Each attacker with what that attacker knows once, and all that is wanted."""
+    goals: dict[tuple[str, str], dict[str, None]] = {}
+    for fact in facts:
+        assert fact.trial is not None
+        key = (fact.trial.attacker, fact.trial.knowledge)
+        goals.setdefault(key, {})[fact.trial.goal] = None
+    return ({"attacker": a, "knowledge": k, "goal": "; ".join(g)} for (a, k), g in goals.items())
 
 
 def _more(fact: Fact) -> Row:

@@ -153,26 +153,14 @@ def _granularity(numbers: NDArray[np.float64]) -> float | None:
 
 
 def _moments(column: Profile) -> Document:
-    moments = column.values.cast(
-        pa.timestamp(column.values.type.unit) if _zoned(column) else column.values.type
-    )
-    micro = moments.cast(pa.timestamp("us"), safe=False).drop_null()
-    ticks = micro.cast(pa.int64()).to_numpy()
-    lower, upper = (pc.min_max(micro).as_py()[key] for key in ("min", "max"))
-    if not (ticks % _DAY_IN_MICROSECONDS).any():
-        bounds = _between(lower.date(), upper.date(), dt.timedelta(days=1))
-        return {
-            "kind": "date",
-            **bounds,
-            "granularity": _days(micro, column.n_distinct),
-            "source": "data",
-        }
-    bounds = _between(lower, upper, dt.timedelta(days=1))
-    return {"kind": "datetime", **bounds, "granularity": _clock(ticks), "source": "data"}
-
-
-def _zoned(column: Profile) -> bool:
-    return pa.types.is_timestamp(column.values.type) and column.values.type.tz is not None
+    moments = column.values.cast(pa.timestamp("us"), safe=False).drop_null()
+    ticks = moments.cast(pa.int64()).to_numpy()
+    lower, upper = (pc.min_max(moments).as_py()[key] for key in ("min", "max"))
+    if (ticks % _DAY_IN_MICROSECONDS).any():
+        step = {"granularity": _clock(ticks), "source": "data"}
+        return {"kind": "datetime", **_between(lower, upper, dt.timedelta(days=1)), **step}
+    step = {"granularity": _days(moments, column.n_distinct), "source": "data"}
+    return {"kind": "date", **_between(lower.date(), upper.date(), dt.timedelta(days=1)), **step}
 
 
 def _days(moments: pa.ChunkedArray, n_distinct: int) -> str:

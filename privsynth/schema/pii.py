@@ -81,11 +81,18 @@ def find_identifiers(values: pa.ChunkedArray) -> dict[str, int]:
     >>> find_identifiers(pa.chunked_array([["ann@example.org", "none", None]]))
     {'e-mail': 1}
     """
-    counted = _distinct_text(values)
-    if counted is None:
+    if pa.types.is_dictionary(values.type):
+        return find_identifiers(values.cast(values.type.value_type))
+    if pa.types.is_integer(values.type):  # digits alone can be a card number and nothing else
+        kinds = ["card number"]
+        values = values.filter(pc.greater_equal(values, _SHORTEST_CARD))
+    elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        kinds = list(IDENTIFIER_PATTERNS)
+    else:
         return {}
-    texts, counts = counted
-    found = {kind: _n_matching(kind, texts, counts) for kind in IDENTIFIER_PATTERNS}
+    counted = pc.value_counts(values.drop_null())
+    texts, counts = counted.field("values").cast(pa.string()), counted.field("counts")
+    found = {kind: _n_matching(kind, texts, counts) for kind in kinds}
     return {kind: n for kind, n in found.items() if n}
 
 
@@ -134,20 +141,8 @@ def iban_valid(number: str) -> bool:
     return int("".join(str(int(letter, 36)) for letter in compact[4:] + compact[:4])) % 97 == 1
 
 
+_SHORTEST_CARD = 10**12
 _CHECKSUMS: Mapping[str, Callable[[str], bool]] = {"iban": iban_valid, "card number": luhn}
-
-
-def _distinct_text(values: pa.ChunkedArray) -> tuple[pa.Array, pa.Array] | None:
-    """Each distinct value as text with the number of times it occurs."""
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        return _distinct_text(values.cast(kind.value_type))
-    if not (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
-    ):
-        return None
-    counted = pc.value_counts(values.drop_null())
-    return counted.field("values").cast(pa.string()), counted.field("counts")
 
 
 def _n_matching(kind: str, texts: pa.Array, counts: pa.Array) -> int:

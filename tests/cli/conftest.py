@@ -68,6 +68,17 @@ def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preset, "load_preset", lambda name: small)
 
 
+@pytest.fixture
+def quick_assessment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One attack and one metric in the place of all."""
+    from privsynth.fidelity import metrics
+    from privsynth.fidelity.marginals import TotalVariation
+    from privsynth.risk import Copies, attacks
+
+    monkeypatch.setattr(attacks, "_items", {"copies": Copies})
+    monkeypatch.setattr(metrics, "_items", {"total_variation": TotalVariation})
+
+
 SCHEMA: dict[str, Any] = {
     "dataset": {"id": "ward"},
     "columns": {

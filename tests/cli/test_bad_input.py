@@ -205,7 +205,7 @@ def test_an_unwritable_folder(cli: Cli, ward: Ward, out: str) -> None:
     assert not (ward.folder / "ledger.sqlite").exists(), "nothing may be charged"
 
 
-@pytest.mark.usefixtures("small_model")
+@pytest.mark.usefixtures("small_model", "quick_assessment")
 @pytest.mark.parametrize("name", ["run.json", "schema.toml", "report.html"])
 def test_a_disk_that_is_full_in_mid_write(
     cli: Cli, ward: Ward, name: str, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ def test_the_proof_is_a_claim_with_its_numbers(report):
     claim = report.claims[0]
     assert (claim.basis, claim.status) == ("proved", "supported")
     assert "(0.987, 10⁻⁶)-differentially private" in claim.statement
-    assert "replace-one ε = 2.03" in claim.finding
+    assert "replace-one ε = 2.04" in claim.finding
 
 
 def test_nothing_is_claimed_without_noise(example):

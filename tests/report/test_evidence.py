@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from privsynth.privacy.accountant import trade_off
 from privsynth.report.evidence import evidence
 from privsynth.report.policy import Policy
+from privsynth.risk.base import Rate
 from privsynth.schema import Schema
 
 
@@ -39,9 +42,18 @@ def test_a_failure_is_a_fact_with_its_reason(example):
 def test_the_ceiling_is_what_the_trade_off_leaves(example):
     guarantee = example.guarantee()
     trial = facts_of(example, guarantee)["testing.inference_diagnosis"].trial
-    missed = trade_off(guarantee.plan.mechanisms, np.array([0.204]))[0]
-    assert trial.ceiling == pytest.approx(1 - missed)
-    assert 0.204 < trial.ceiling < 0.3
+    low, high = Rate(204, 1000).interval()
+    missed = trade_off(guarantee.plan.mechanisms, np.array([low, high]))
+    assert trial.ceiling == pytest.approx(1 - missed[1])
+    assert trial.ceiling_excess == pytest.approx(1 - missed[1] - high, abs=1e-3)
+    assert 0.204 < trial.ceiling < 0.33
+
+
+def test_no_hit_in_few_control_trials_does_not_put_the_ceiling_at_the_floor(example):
+    few = replace(example.attacks()[0], control=Rate(0, 90), member=Rate(3, 900))
+    trial = facts_of(example, example.guarantee(), attacks=(few,))["testing.copies_exact"].trial
+    assert trial.ceiling > 0.04  # no hit in 90 agrees with a rate of .04
+    assert trial.ceiling_excess > 0.01
 
 
 @pytest.mark.parametrize("guarantee", ["none", "no privacy", "void"])
@@ -52,7 +64,7 @@ def test_there_is_no_ceiling_without_a_proof_that_holds(example, guarantee):
         "void": example.guarantee(void=("a known seed",)),
     }[guarantee]
     found = facts_of(example, given)
-    assert all(fact.trial.ceiling is None for fact in found.values() if fact.trial)
+    assert all(fact.trial.ceiling_excess is None for fact in found.values() if fact.trial)
 
 
 def test_verdicts_are_held_against_the_policy(example):

@@ -124,7 +124,7 @@ def test_the_privacy_statement_is_complete(page):
     for words in (
         "add-or-remove-one",
         "ε = 0.987",
-        "ε = 2.03",
+        "ε = 2.04",
         "δ = 10⁻⁶",
         "dp_accounting 0.6.0 PLD",
         "ChaCha20",

@@ -72,6 +72,16 @@ def test_what_is_no_report_is_refused_in_one_line(text):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("part", ["subject", "context", "dp", "decision", "provenance"])
+def test_a_report_that_lacks_a_key_is_refused(report, part):
+    document = json.loads(report.to_json())
+    document[part].popitem()
+    if part == "provenance":
+        document[part].pop("run_id")
+    with pytest.raises(DataError, match="damaged"):
+        RiskReport.from_json(json.dumps(document))
+
+
 def test_what_epsilon_means_is_computed(report):
     meaning = {each["before"]: each["after_at_most"] for each in report.dp["meaning"]}
     assert meaning[0.5] == pytest.approx(0.7285, abs=1e-4)

@@ -86,10 +86,11 @@ def make_tables(clinic_schema: Schema) -> MakeTables:
         copied_from: str = "train",
     ) -> Tables:
         train, control, fresh = (
-            Table.from_pandas(clinic_frame(max(n, 1), 3 * seed + i), clinic_schema)
+            Table.from_pandas(clinic_frame(max(n, 60), 3 * seed + i), clinic_schema).take(
+                np.arange(n)
+            )
             for i, n in enumerate((n_train, n_control, n_synthetic))
         )
-        control = control.take(np.arange(n_control))
         source = train if copied_from == "train" else control
         n_copied = round(copied * source.n_rows)
         kept = fresh.take(np.arange(n_synthetic - n_copied))

@@ -124,7 +124,9 @@ def test_halves_can_be_declared(make_tables: MakeTables) -> None:
 
 def test_columns_are_dealt_by_how_much_they_tell() -> None:
     table = PlainTable(
-        {}, {n: np.arange(12) % k for n, k in zip("abcde", (2, 12, 6, 4, 3))}, np.arange(12)
+        {},
+        {n: np.arange(12) % k for n, k in zip("abcde", (2, 12, 6, 4, 3), strict=True)},
+        np.arange(12),
     )
     assert dealt("abcde", table) == (("b", "e", "a"), ("c", "d"))
     assert dealt("a", table) == (("a",), ())

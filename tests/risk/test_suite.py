@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from privsynth.errors import AssessmentError
-from privsynth.risk import attacks, run_suite
+from privsynth.risk import Inference, Linkability, SinglingOut, anonymeter, attacks, run_suite
 from privsynth.risk.base import AttackResult, Failure, Result
 from privsynth.risk.statistics import holm
 from privsynth.risk.suite import adjusted
@@ -19,6 +20,18 @@ from privsynth.table import Table, Tables
 MakeTables = Callable[..., Tables]
 
 BUILT_IN = {"copies", "identifiers", "inference", "linkability", "singling_out"}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer queries and attempts: small tables would be searched for long."""
+    monkeypatch.setattr(anonymeter, "MAX_ATTEMPTS", 1_000)
+    quick = {
+        "inference": partial(Inference, n_targets=100),
+        "linkability": partial(Linkability, n_targets=100),
+        "singling_out": partial(SinglingOut, n_queries=60),
+    }
+    monkeypatch.setattr(attacks, "_items", attacks._items | quick)
 
 
 def suite(tables: Tables, seed: int = 0) -> dict[str, Result]:
@@ -179,4 +192,4 @@ def test_adult(shared_data: Path) -> None:
     income = results["inference_income"]
     assert isinstance(income, AttackResult)
     assert income.prior == pytest.approx(0.75, abs=0.05)
-    assert income.member.value == pytest.approx(0.78, abs=0.06)
+    assert income.member.value == pytest.approx(0.78, abs=0.12)
