@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,9 @@ from privsynth.schema import DateColumn, DatetimeColumn, IntegerColumn, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Array: TypeAlias = NDArray[Any]
+"""Numbers or labels whose type the docstring gives."""
 
 
 def rng(seed: int | None = None) -> np.random.Generator:
@@ -78,7 +81,7 @@ class Table:
         """Where a column is missing: (n_rows,) booleans."""
         return np.asarray(self.column(name).is_null().to_numpy(zero_copy_only=False))
 
-    def numbers(self, name: str) -> NDArray[Any]:
+    def numbers(self, name: str) -> Array:
         """A range column as numbers, (n_rows,): integers, doubles, days or microseconds from 1970.
 
         Missing entries read 0 (integers, dates) or NaN (doubles); see `missing`.
@@ -93,7 +96,7 @@ class Table:
             return np.asarray(pc.fill_null(column, 0).to_numpy())
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
 
-    def labels(self, name: str) -> NDArray[Any]:
+    def labels(self, name: str) -> Array:
         """A category column as text, (n_rows,) objects; missing entries are None."""
         return np.asarray(self.column(name).to_numpy(zero_copy_only=False), dtype=object)
 
@@ -110,7 +113,7 @@ class Table:
         """Rows, or persons where the privacy unit is a column."""
         return int(self.units().max()) + 1 if self.n_rows else 0
 
-    def take(self, rows: NDArray[Any]) -> Table:
+    def take(self, rows: Array) -> Table:
         """The table of those rows, by position or by a boolean mask."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return Table(self.schema, self.data.take(pa.array(rows)), self.storage)

@@ -1,4 +1,4 @@
-"""One column as integer codes: cells grouped into codes, and how a code is drawn back to a value."""
+"""One column as integer codes: cells grouped into codes, and how codes become values again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from privsynth.encode.grid import Grid
 from privsynth.schema import OTHER, BooleanColumn, Column
-from privsynth.table import Table
+from privsynth.table import Array, Table
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Labels:
         """How many labels there are."""
         return len(self.labels)
 
-    def cells(self, table: Table, name: str) -> np.ndarray:
+    def cells(self, table: Table, name: str) -> Array:
         """The cell of each row, (n_rows,); what is missing or unknown reads the bucket or 0."""
         column = table.column(name).cast(pa.string())
         found = pc.index_in(column, pa.array(self.labels))
         bucket = self.labels.index(OTHER) if OTHER in self.labels else 0
         return np.asarray(pc.fill_null(found, bucket).to_numpy(), dtype=np.int64)
 
-    def draw(self, cells: np.ndarray, column: Column, rng: np.random.Generator) -> pa.Array:
+    def draw(self, cells: Array, column: Column, rng: np.random.Generator) -> pa.Array:
         """The label of each cell."""
         values = pa.array(self.labels).take(pa.array(cells))
         return values.cast(pa.bool_()) if isinstance(column, BooleanColumn) else values
@@ -51,16 +51,16 @@ class Intervals:
         return len(self.starts)
 
     @property
-    def widths(self) -> np.ndarray:
+    def widths(self) -> Array:
         """How many steps each cell holds, (n_cells,)."""
         return np.diff(np.append(self.starts, self.grid.n_steps))
 
-    def cells(self, table: Table, name: str) -> np.ndarray:
+    def cells(self, table: Table, name: str) -> Array:
         """The cell of each row, (n_rows,)."""
         steps = self.grid.index(table.numbers(name))
         return np.searchsorted(np.asarray(self.starts), steps, side="right") - 1
 
-    def draw(self, cells: np.ndarray, column: Column, rng: np.random.Generator) -> pa.Array:
+    def draw(self, cells: Array, column: Column, rng: np.random.Generator) -> pa.Array:
         """A value of each cell, every step of it equally likely."""
         steps = np.asarray(self.starts)[cells] + rng.integers(0, self.widths[cells])
         return self.grid.values(steps, column)  # type: ignore[arg-type]
@@ -83,12 +83,12 @@ class ColumnCode:
         """How many codes there are, the one for missing included."""
         return max(self.code_of) + 1 + int(self.missing)
 
-    def encode(self, table: Table, name: str) -> np.ndarray:
+    def encode(self, table: Table, name: str) -> Array:
         """The code of each row, (n_rows,) int64."""
         codes = np.asarray(self.code_of)[self.cells.cells(table, name)]
         return np.where(table.missing(name), self.n_codes - 1, codes) if self.missing else codes
 
-    def decode(self, codes: np.ndarray, column: Column, rng: np.random.Generator) -> pa.Array:
+    def decode(self, codes: Array, column: Column, rng: np.random.Generator) -> pa.Array:
         """A value for each code: a cell by its share, then a value of that cell."""
         absent = codes == self.n_codes - 1 if self.missing else np.zeros(len(codes), dtype=bool)
         cells = np.zeros(len(codes), dtype=np.int64)
@@ -131,7 +131,7 @@ class ColumnCode:
         )
 
 
-def _systematic(weight: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def _systematic(weight: Array, n: int, rng: np.random.Generator) -> Array:
     """n draws from the weights by one random start and equal strides, then shuffled.
 
     Each cell comes within one draw of its expected count, so that decoding adds almost no

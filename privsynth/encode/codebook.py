@@ -12,7 +12,7 @@ import pyarrow as pa
 from privsynth.encode.code import ColumnCode, Labels
 from privsynth.errors import SchemaError
 from privsynth.schema import Schema
-from privsynth.table import Table
+from privsynth.table import Array, Table
 
 
 @dataclass(frozen=True, repr=False)
@@ -25,7 +25,7 @@ class Codebook:
 
     schema: Schema
     columns: Mapping[str, ColumnCode]
-    shares: Mapping[str, np.ndarray]
+    shares: Mapping[str, Array]
     n_units: float
     storage: Mapping[str, pa.DataType]
 
@@ -37,12 +37,12 @@ class Codebook:
     def __repr__(self) -> str:
         return f"Codebook({len(self.columns)} columns, {sum(self.sizes)} codes)"
 
-    def encode(self, table: Table) -> np.ndarray:
+    def encode(self, table: Table) -> Array:
         """The code matrix of a table, (n_rows, n_columns) int64."""
         columns = [code.encode(table, name) for name, code in self.columns.items()]
         return np.stack(columns, axis=1) if columns else np.zeros((table.n_rows, 0), np.int64)
 
-    def decode(self, codes: np.ndarray, rng: np.random.Generator) -> Table:
+    def decode(self, codes: Array, rng: np.random.Generator) -> Table:
         """A table that is valid under the schema, from any matrix of codes within `sizes`."""
         drawn = {
             name: code.decode(codes[:, position], self.schema.columns[name], rng)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from privsynth.schema import DateColumn, DatetimeColumn, IntegerColumn, NumericColumn, RangeColumn
+from privsynth.table import Array
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _STEPS_WITHOUT_GRANULARITY = 100_000
@@ -51,7 +52,7 @@ class Grid:
                 first, last = (_microseconds(bound) // step for bound in (lower, upper))
                 return cls("datetime", first * step, step, last - first + 1)
 
-    def index(self, numbers: np.ndarray) -> np.ndarray:
+    def index(self, numbers: Array) -> Array:
         """The step of each number, (n,) int64; numbers beyond the grid take its first or last."""
         if self.calendar:
             days = numbers.astype("datetime64[D]").astype(f"datetime64[{self.calendar}]")
@@ -63,7 +64,7 @@ class Grid:
             steps = (numbers.astype(np.int64) - int(self.origin)) // int(self.step)
         return np.clip(steps, 0, self.n_steps - 1)
 
-    def values(self, steps: np.ndarray, column: RangeColumn) -> pa.Array:
+    def values(self, steps: Array, column: RangeColumn) -> pa.Array:
         """The value at each step as a canonical Arrow array, inside the declared bounds."""
         if self.kind == "numeric":
             decimals = max(0, -math.floor(math.log10(self.step) + 1e-9) + 2)
@@ -113,7 +114,7 @@ def _microseconds(moment: dt.datetime) -> int:
     return int((moment.replace(tzinfo=None) - _EPOCH) // dt.timedelta(microseconds=1))
 
 
-def _clipped(numbers: np.ndarray, lower: Any, upper: Any) -> np.ndarray:
+def _clipped(numbers: Array, lower: Any, upper: Any) -> Array:
     if lower is None or upper is None:
         return numbers
     return np.clip(numbers, lower, upper)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from privsynth.encode.histogram import pooled
+from privsynth.table import Array
 
 _SMALL_GROUP = 0.25
 
 
-def group_ordered(counts: np.ndarray, max_codes: int, sigma: float) -> np.ndarray:
+def group_ordered(counts: Array, max_codes: int, sigma: float) -> Array:
     """The code of each cell, (n_cells,): neighbours share a code until it holds enough.
 
     Each code aims at an equal share of the total; a cell that alone holds such a share has a code
@@ -31,7 +32,7 @@ def group_ordered(counts: np.ndarray, max_codes: int, sigma: float) -> np.ndarra
     return _without_slivers(code_of, counts, _SMALL_GROUP * target)
 
 
-def _without_slivers(code_of: np.ndarray, counts: np.ndarray, least: float) -> np.ndarray:
+def _without_slivers(code_of: Array, counts: Array, least: float) -> Array:
     """Codes that hold too little, merged into their neighbour below; numbered from 0 again."""
     held = np.bincount(code_of, counts)
     for code in range(len(held)):
@@ -48,7 +49,7 @@ def _without_slivers(code_of: np.ndarray, counts: np.ndarray, least: float) -> n
     return np.unique(code_of, return_inverse=True)[1].reshape(-1)
 
 
-def group_labels(counts: np.ndarray, max_codes: int, sigma: float) -> np.ndarray:
+def group_labels(counts: Array, max_codes: int, sigma: float) -> Array:
     """The code of each label, (n_cells,): the frequent have their own, the rest share the last."""
     if len(counts) <= 2:
         return np.arange(len(counts))
@@ -61,9 +62,7 @@ def group_labels(counts: np.ndarray, max_codes: int, sigma: float) -> np.ndarray
     return code_of
 
 
-def weights(
-    counts: np.ndarray, widths: np.ndarray, code_of: np.ndarray, sigma: float
-) -> np.ndarray:
+def weights(counts: Array, widths: Array, code_of: Array, sigma: float) -> Array:
     """The share of each cell within its code, (n_cells,)."""
     share = np.zeros(len(counts))
     for code in np.unique(code_of):

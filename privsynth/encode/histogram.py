@@ -5,11 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
-Count = Callable[[np.ndarray, int, int], np.ndarray]
-"""`count(cells, n_cells, level)`: noisy counts of the cell of each row, -1 for rows in none."""
+from privsynth.table import Array
+
+
+class Count(Protocol):
+    """Noisy counts of the cell of each row, for one level; a row in cell -1 counts nowhere."""
+
+    def __call__(self, cells: Array, n_cells: int, *, level: int) -> Array:
+        """The counts, (n_cells,)."""
+
 
 _DIRECT_STEPS = 40
 _TWO_LEVELS = 2_000
@@ -28,14 +37,14 @@ def n_levels(n_steps: int | None) -> int:
 class Histogram:
     """Runs of grid steps with their estimated counts; `n_missing` is the count of the missing."""
 
-    starts: np.ndarray  # (n_cells,) first step of each run
-    widths: np.ndarray  # (n_cells,) steps in each run
-    counts: np.ndarray  # (n_cells,) estimated, not negative
+    starts: Array  # (n_cells,) first step of each run
+    widths: Array  # (n_cells,) steps in each run
+    counts: Array  # (n_cells,) estimated, not negative
     n_missing: float
 
 
 def learn_histogram(
-    steps: np.ndarray, absent: np.ndarray, n_steps: int, levels: int, count: Count, sigma: float
+    steps: Array, absent: Array, *, n_steps: int, levels: int, count: Count, sigma: float
 ) -> Histogram:
     """A histogram of the steps, refined level by level where the counts above stand out.
 
@@ -47,18 +56,23 @@ def learn_histogram(
     width = math.ceil(n_steps / fan) if levels > 1 else 1
     starts = np.arange(0, n_steps, width)
     cells = np.where(absent, len(starts), steps // width)
-    noisy = count(cells, len(starts) + 1, 1)
+    noisy = count(cells, len(starts) + 1, level=1)
     counts = onto_simplex(noisy[:-1], max(float(noisy[:-1].sum()), 0.0))
     widths = np.minimum(width, n_steps - starts)
     histogram = Histogram(starts, widths, counts, max(float(noisy[-1]), 0.0))
     for level in range(2, levels + 1):
         width = 1 if level == levels else math.ceil(width / fan)
-        histogram = _refined(histogram, np.where(absent, -1, steps), width, level, count, sigma)
+        answer = partial(count, level=level)
+        histogram = _refined(histogram, np.where(absent, -1, steps), width, answer, sigma)
     return histogram
 
 
 def _refined(
-    coarse: Histogram, steps: np.ndarray, width: int, level: int, count: Count, sigma: float
+    coarse: Histogram,
+    steps: Array,
+    width: int,
+    count: Callable[[Array, int], Array],
+    sigma: float,
 ) -> Histogram:
     """The histogram with its heavy runs cut into runs of `width` steps, and those counted."""
     heavy = (coarse.counts > _EXPAND_ABOVE_SIGMAS * sigma) & (coarse.widths > width)
@@ -71,7 +85,7 @@ def _refined(
     cells = np.where(steps < 0, -1, np.searchsorted(starts, steps, side="right") - 1)
     child = heavy[parent]
     cells = np.where((cells >= 0) & child[np.maximum(cells, 0)], cells, -1)
-    noisy = count(cells, len(starts), level)
+    noisy = count(cells, len(starts))
     counts = coarse.counts[parent].astype(float)
     for run in np.flatnonzero(heavy):
         members = np.flatnonzero(parent == run)
@@ -81,7 +95,7 @@ def _refined(
     return Histogram(starts, widths, counts, coarse.n_missing)
 
 
-def shrunk(noisy: np.ndarray, sigma: float) -> np.ndarray:
+def shrunk(noisy: Array, sigma: float) -> Array:
     """The counts with as much of their spread taken out as the noise explains.
 
     Spikes stay; the rest is drawn towards its mean (James and Stein 1961), so that runs that
@@ -96,7 +110,7 @@ def shrunk(noisy: np.ndarray, sigma: float) -> np.ndarray:
     return even
 
 
-def onto_simplex(noisy: np.ndarray, total: float) -> np.ndarray:
+def onto_simplex(noisy: Array, total: float) -> Array:
     """The non-negative counts of that total nearest to the noisy ones (Duchi et al. 2008).
 
     >>> onto_simplex(np.array([5.0, -1.0, 2.0]), 6.0).tolist()
@@ -107,10 +121,11 @@ def onto_simplex(noisy: np.ndarray, total: float) -> np.ndarray:
     ordered = np.sort(noisy)[::-1]
     excess = (np.cumsum(ordered) - total) / np.arange(1, len(noisy) + 1)
     last = int(np.flatnonzero(ordered - excess > 0)[-1])
-    return np.maximum(noisy - excess[last], 0.0)
+    projected: Array = np.maximum(noisy - excess[last], 0.0)
+    return projected
 
 
-def pooled(counts: np.ndarray, widths: np.ndarray, sigma: float) -> np.ndarray:
+def pooled(counts: Array, widths: Array, sigma: float) -> Array:
     """The counts with those that noise could have made spread evenly over their steps."""
     faint = counts < 3.0 * sigma
     smooth = counts.copy()

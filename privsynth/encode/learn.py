@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from privsynth.encode.code import ColumnCode, Intervals, Labels
 from privsynth.encode.codebook import Codebook
 from privsynth.encode.grid import Grid
 from privsynth.encode.group import group_labels, group_ordered, weights
-from privsynth.encode.histogram import learn_histogram, n_levels, onto_simplex
+from privsynth.encode.histogram import Count, learn_histogram, n_levels, onto_simplex
 from privsynth.errors import BudgetError
 from privsynth.privacy.mechanisms import (
     discover_categories,
@@ -35,7 +34,7 @@ from privsynth.schema import (
     RangeColumn,
     Schema,
 )
-from privsynth.table import Table
+from privsynth.table import Array, Table
 
 ROW_COUNT = "row count"
 _DAY = 86_400_000_000
@@ -101,7 +100,7 @@ class _Learner:
     table: Table
     spending: Spending
     noise: NoiseSource
-    weights: np.ndarray | None
+    weights: Array | None
     max_codes: int
 
     @property
@@ -111,7 +110,7 @@ class _Learner:
     def measurement(self, name: str) -> Measurement:
         return self.spending.measurement(name)
 
-    def count(self, cells: np.ndarray, n_cells: int, measurement: Measurement) -> np.ndarray:
+    def count(self, cells: Array, n_cells: int, measurement: Measurement) -> Array:
         return noisy_counts(
             cells,
             n_cells,
@@ -135,7 +134,7 @@ def learn_codebook(
         table, spending, noise, unit_weights(table.units()) if by_person else None, max_codes
     )
     columns: dict[str, ColumnCode] = {}
-    shares: dict[str, np.ndarray] = {}
+    shares: dict[str, Array] = {}
     for name in schema.modelled:
         columns[name], shares[name] = _learn_column(learner, name, schema.columns[name])
     storage = {name: kind for name, kind in table.storage.items() if name in schema.released}
@@ -151,9 +150,7 @@ def _n_units(learner: _Learner) -> float:
     return max(1.0, float(np.round(estimate[0])))
 
 
-def _learn_column(
-    learner: _Learner, name: str, column: Column
-) -> tuple[ColumnCode, np.ndarray]:
+def _learn_column(learner: _Learner, name: str, column: Column) -> tuple[ColumnCode, Array]:
     match column:
         case CategoricalColumn() | OrdinalColumn() if not column.categories:
             return _discovered(learner, name, column)
@@ -168,7 +165,7 @@ def _learn_column(
 
 def _counted(
     learner: _Learner, name: str, cells: Labels, column: Column
-) -> tuple[ColumnCode, np.ndarray]:
+) -> tuple[ColumnCode, Array]:
     """Declared labels: one count each, and one for missing."""
     measurement = learner.measurement(f"{name}: counts")
     sigma = measurement.noise_multiplier
@@ -182,7 +179,7 @@ def _counted(
 
 def _discovered(
     learner: _Learner, name: str, column: CategoricalColumn | OrdinalColumn
-) -> tuple[ColumnCode, np.ndarray]:
+) -> tuple[ColumnCode, Array]:
     """Labels that enough units share; the others become the bucket."""
     finding = learner.measurement(f"{name}: categories")
     sigma = finding.noise_multiplier
@@ -209,25 +206,22 @@ def _discovered(
     return _finished(cells, code_of, counts, missing, sigma)
 
 
-def _binned(
-    learner: _Learner, name: str, column: RangeColumn
-) -> tuple[ColumnCode, np.ndarray]:
+def _binned(learner: _Learner, name: str, column: RangeColumn) -> tuple[ColumnCode, Array]:
     """A range: noisy counts on its grid, grouped into bins of about equal share."""
     grid = _grid(learner, name, column)
     known = column.lower is not None and column.upper is not None
     levels = n_levels(Grid.of(column).n_steps if known else None)
     measurements = {
-        level: learner.measurement(f"{name}: bins, level {level}")
-        for level in range(1, levels + 1)
+        level: learner.measurement(f"{name}: bins, level {level}") for level in range(1, levels + 1)
     }
     sigma = measurements[1].noise_multiplier
     histogram = learn_histogram(
         grid.index(learner.table.numbers(name)),
         learner.table.missing(name),
-        grid.n_steps,
-        levels,
-        _by_level(learner, measurements),
-        sigma,
+        n_steps=grid.n_steps,
+        levels=levels,
+        count=_by_level(learner, measurements),
+        sigma=sigma,
     )
     cells = Intervals(grid, tuple(histogram.starts.tolist()))
     code_of = group_ordered(histogram.counts, learner.max_codes, sigma)
@@ -235,10 +229,13 @@ def _binned(
     return _finished(cells, code_of, histogram.counts, missing, sigma)
 
 
-def _by_level(
-    learner: _Learner, measurements: dict[int, Measurement]
-) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    return lambda cells, n_cells, level: learner.count(cells, n_cells, measurements[level])
+def _by_level(learner: _Learner, measurements: dict[int, Measurement]) -> Count:
+    """Counts that spend the measurement of their level."""
+
+    def count(cells: Array, n_cells: int, *, level: int) -> Array:
+        return learner.count(cells, n_cells, measurements[level])
+
+    return count
 
 
 def _grid(learner: _Learner, name: str, column: RangeColumn) -> Grid:
@@ -254,11 +251,11 @@ def _grid(learner: _Learner, name: str, column: RangeColumn) -> Grid:
 
 def _finished(
     cells: Labels | Intervals,
-    code_of: np.ndarray,
-    counts: np.ndarray,
+    code_of: Array,
+    counts: Array,
     n_missing: float | None,
     sigma: float,
-) -> tuple[ColumnCode, np.ndarray]:
+) -> tuple[ColumnCode, Array]:
     """The column's code, and the noisy share of each code."""
     widths = cells.widths if isinstance(cells, Intervals) else np.ones(cells.n_cells)
     held = np.bincount(code_of, counts)
@@ -272,9 +269,7 @@ def _finished(
     return code, shares
 
 
-def _learned_bounds(
-    learner: _Learner, name: str, column: RangeColumn
-) -> tuple[object, object]:
+def _learned_bounds(learner: _Learner, name: str, column: RangeColumn) -> tuple[object, object]:
     """Bounds on a public exponential grid, from one measurement; in the column's own type."""
     present = ~learner.table.missing(name)
     values = learner.table.numbers(name).astype(np.float64)[present]
@@ -296,12 +291,12 @@ def _in_type(bounds: tuple[float, float], column: RangeColumn) -> tuple[object, 
     """Bounds as the column's values: numbers, dates or date-times within years 1 to 9999."""
     if isinstance(column, DateColumn):
         days = np.clip(np.round(bounds), _FIRST_DAY, _LAST_DAY).astype(np.int32)
-        return tuple(pa.array(days).cast(pa.date32()).to_pylist())  # type: ignore[return-value]
+        return tuple(pa.array(days).cast(pa.date32()).to_pylist())
     if isinstance(column, DatetimeColumn):
         limits = _FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY - 1
         moments = np.clip(np.round(bounds), *limits).astype(np.int64)
         kind = pa.timestamp("us")
-        return tuple(pa.array(moments).cast(kind).to_pylist())  # type: ignore[return-value]
+        return tuple(pa.array(moments).cast(kind).to_pylist())
     return bounds
 
 

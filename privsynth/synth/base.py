@@ -26,7 +26,7 @@ from privsynth.progress import SILENT, Progress
 from privsynth.registry import Registry
 from privsynth.schema import IdColumn, Schema, TextColumn
 from privsynth.synth.constraints import satisfied
-from privsynth.table import Table
+from privsynth.table import Array, Table
 
 _MODEL_FORMAT = "privsynth/model/1"
 LEAST_UNITS = 10
@@ -60,11 +60,11 @@ class FittedSynthesizer(ABC):
     @abstractmethod
     def sample_codes(
         self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator, progress: Progress
-    ) -> np.ndarray:
+    ) -> Array:
         """Codes of n_rows records, (n_rows, n_columns), with the `given` columns held fixed."""
 
     @abstractmethod
-    def tensors(self) -> dict[str, np.ndarray]:
+    def tensors(self) -> dict[str, Array]:
         """The parameters by name, as saved."""
 
     @classmethod
@@ -152,7 +152,7 @@ class SavedModel:
     codebook: Codebook
     guarantee: Guarantee
     entry_id: str
-    tensors: Mapping[str, np.ndarray]
+    tensors: Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -195,9 +195,7 @@ class Synthesizer(ABC):
         spending = (ledger or Ledger()).charge(plan, schema.dataset.id, note=note)
         guarantee = Guarantee.of(plan, noise, schema)
         try:
-            fitted = self.learn(
-                train.bounded(rng), Work(spending, guarantee, noise, rng, progress)
-            )
+            fitted = self.learn(train.bounded(rng), Work(spending, guarantee, noise, rng, progress))
         except KeyboardInterrupt:
             spending.close("aborted")
             raise
@@ -263,7 +261,9 @@ def load_fitted(folder: str | Path) -> FittedSynthesizer:
         document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "weights.safetensors")
     except FileNotFoundError:
-        raise ModelError(f"{folder} holds no model: model.json or weights.safetensors is missing") from None
+        raise ModelError(
+            f"{folder} holds no model: model.json or weights.safetensors is missing"
+        ) from None
     except Exception as error:
         raise ModelError(f"{folder}: the model cannot be read ({type(error).__name__})") from None
     if document.get("format") != _MODEL_FORMAT:

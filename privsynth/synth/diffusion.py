@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from privsynth.encode import Codebook, codebook_requests, learn_codebook
 from privsynth.privacy.dpsgd import make_trainer
@@ -35,7 +35,7 @@ from privsynth.synth.base import (
     fitted_synthesizers,
     synthesizers,
 )
-from privsynth.table import Table
+from privsynth.table import Array, Table
 
 TRAINING = "denoiser"
 _RATE_WHEN_ROWS_ARE_PRIVATE = 0.05
@@ -54,7 +54,7 @@ class Denoiser(nn.Module):
     offsets: Tensor
     members: Tensor
 
-    def __init__(self, shares: Sequence[np.ndarray], width: int, depth: int) -> None:
+    def __init__(self, shares: Sequence[Array], width: int, depth: int) -> None:
         super().__init__()
         sizes = [len(share) for share in shares]
         total, n_columns = sum(sizes), len(sizes)
@@ -68,7 +68,9 @@ class Denoiser(nn.Module):
         column_of = torch.repeat_interleave(torch.arange(n_columns), torch.tensor(sizes))
         self.register_buffer("log_shares", logs)  # (total,)
         self.register_buffer("offsets", torch.tensor([0, *np.cumsum(sizes)[:-1]]))  # (columns,)
-        self.register_buffer("members", F.one_hot(column_of, n_columns).float())  # (total, columns)
+        self.register_buffer(
+            "members", functional.one_hot(column_of, n_columns).float()
+        )  # (total, columns)
 
     def visible(self, codes: Tensor, hidden: Tensor) -> Tensor:
         """One-hot codes with hidden columns zeroed, and the mask: (rows, total + columns)."""
@@ -81,12 +83,13 @@ class Denoiser(nn.Module):
     def body(self, h: Tensor) -> Tensor:
         """The residual blocks and the last normalisation: (rows, width) to (rows, width)."""
         for first, second in zip(self.inner[::2], self.inner[1::2], strict=True):
-            h = h + second(F.silu(first(F.layer_norm(h, h.shape[-1:]))))
-        return F.silu(F.layer_norm(h, h.shape[-1:]))
+            h = h + second(functional.silu(first(functional.layer_norm(h, h.shape[-1:]))))
+        return functional.silu(functional.layer_norm(h, h.shape[-1:]))
 
     def forward(self, codes: Tensor, hidden: Tensor) -> Tensor:
         """Logits of every code, (rows, total)."""
-        return self.head(self.body(self.embed(self.visible(codes, hidden)))) + self.log_shares
+        logits: Tensor = self.head(self.body(self.embed(self.visible(codes, hidden))))
+        return logits + self.log_shares
 
     def loss(self, codes: Tensor, hidden: Tensor) -> Tensor:
         """Mean cross-entropy over the hidden columns of each row, (rows,)."""
@@ -94,7 +97,8 @@ class Denoiser(nn.Module):
         logits = logits - logits.amax(1, keepdim=True).detach()
         log_total = (logits.exp() @ self.members).clamp_min(1e-30).log()  # (rows, columns)
         log_true = logits.gather(1, codes + self.offsets)
-        return ((log_total - log_true) * hidden).sum(1) / hidden.sum(1)
+        surprise: Tensor = (log_total - log_true) * hidden
+        return surprise.sum(1) / hidden.sum(1)
 
 
 def hide(rows: int, n_columns: int, views: int, generator: torch.Generator) -> Tensor:
@@ -186,7 +190,7 @@ class Diffusion(Synthesizer):
 class UnitRows:
     """The code matrix by privacy unit: a view of a unit is one of its rows, drawn at random."""
 
-    def __init__(self, codes: Tensor, units: np.ndarray) -> None:
+    def __init__(self, codes: Tensor, units: Array) -> None:
         order = np.argsort(units, kind="stable")
         self._codes = codes[torch.from_numpy(order)]
         counts = torch.from_numpy(np.bincount(units))
@@ -234,7 +238,7 @@ class FittedDiffusion(FittedSynthesizer):
 
     def sample_codes(
         self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator, progress: Progress
-    ) -> np.ndarray:
+    ) -> Array:
         """Codes drawn column by column, in an order of its own for each block of rows."""
         blocks = []
         for start in range(0, n_rows, _BLOCK_ROWS):
@@ -243,7 +247,7 @@ class FittedDiffusion(FittedSynthesizer):
             progress.advance(rows)
         return torch.cat(blocks).numpy()
 
-    def tensors(self) -> dict[str, np.ndarray]:
+    def tensors(self) -> dict[str, Array]:
         """The denoiser's parameters and buffers."""
         return {name: value.numpy().copy() for name, value in self.denoiser.state_dict().items()}
 
@@ -281,7 +285,9 @@ def reveal(
             codes[:, j] = given[j]
         else:
             one = slice(start, start + denoiser.sizes[j])
-            logits = F.linear(denoiser.body(h), denoiser.head.weight[one], denoiser.head.bias[one])
+            logits = functional.linear(
+                denoiser.body(h), denoiser.head.weight[one], denoiser.head.bias[one]
+            )
             shares = (logits + denoiser.log_shares[one]).softmax(1)
             codes[:, j], marginals[j] = draw_codes(shares, generator), shares.mean(0)
         h += table[start + codes[:, j]] - table[total + j]
@@ -296,7 +302,7 @@ def draw_codes(shares: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def balance(denoiser: Denoiser, shares: Sequence[np.ndarray], rng: np.random.Generator) -> None:
+def balance(denoiser: Denoiser, shares: Sequence[Array], rng: np.random.Generator) -> None:
     """Move the output biases so that draws come nearer to the noisy one-way marginals.
 
     Noise in the gradients washes these out; they were paid for, so restoring them is free.
@@ -304,7 +310,7 @@ def balance(denoiser: Denoiser, shares: Sequence[np.ndarray], rng: np.random.Gen
     drawn = torch.stack([mean_shares(denoiser, rng) for _ in range(_BALANCE_ORDERS)]).mean(0)
     wanted = torch.from_numpy(np.concatenate(shares)).float()
     step = ((wanted + _LEAST_SHARE) / (drawn + _LEAST_SHARE)).log().clamp(-1.0, 1.0)
-    denoiser.head.bias += _BALANCE_PACE * step
+    denoiser.head.bias.add_(step, alpha=_BALANCE_PACE)
 
 
 def mean_shares(denoiser: Denoiser, rng: np.random.Generator) -> Tensor:

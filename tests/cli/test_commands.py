@@ -69,7 +69,7 @@ def test_a_run_says_what_was_spent_and_what_may_be_handed_over(
     ):
         assert words in done.out
     assert "training the denoiser (3)" in done.err
-    assert "note: 120 rows for 6 columns" in done.err
+    assert "note: 108 rows for 6 columns" in done.err
     assert not any(line.endswith(" ") for line in done.out.splitlines())
 
 

@@ -58,7 +58,8 @@ def records(n: int = N, seed: int = 0) -> Table:
             "grade": rng.choice(["low", "mid", "high"], n),
             "smoker": pd.array(rng.random(n) < 0.2, dtype="boolean"),
             "seen": [day + dt.timedelta(days=int(d)) for d in rng.integers(0, 1400, n)],
-            "admitted": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 2e6, n), "min"),
+            "admitted": pd.Timestamp("2020-01-01")
+            + pd.to_timedelta(rng.integers(0, 2e6, n), "min"),
             "weight": rng.normal(80, 12, n).round(1),
         }
     )

@@ -9,20 +9,29 @@ from privsynth.encode.group import group_labels, group_ordered, weights
 from privsynth.encode.histogram import learn_histogram, n_levels, onto_simplex, pooled
 
 
-def exact(cells, n_cells, level):
+def exact(cells, n_cells, *, level):
     return np.bincount(cells[cells >= 0], minlength=n_cells).astype(float)
 
 
 def noisy(sigma, seed=0):
     rng = np.random.default_rng(seed)
-    return lambda cells, n_cells, level: exact(cells, n_cells, level) + rng.normal(0, sigma, n_cells)
+
+    def count(cells, n_cells, *, level):
+        return exact(cells, n_cells, level=level) + rng.normal(0, sigma, n_cells)
+
+    return count
 
 
 def test_a_spike_in_a_wide_range_gets_a_cell_of_its_own():
     rng = np.random.default_rng(0)
     steps = np.where(rng.random(20_000) < 0.9, 0, rng.integers(1, 100_000, 20_000))
     histogram = learn_histogram(
-        steps, np.zeros(20_000, bool), 100_000, n_levels(100_000), noisy(60.0), 60.0
+        steps,
+        np.zeros(20_000, bool),
+        n_steps=100_000,
+        levels=n_levels(100_000),
+        count=noisy(60.0),
+        sigma=60.0,
     )
     assert histogram.starts[0] == 0
     assert histogram.widths[0] == 1
@@ -33,18 +42,18 @@ def test_a_spike_in_a_wide_range_gets_a_cell_of_its_own():
 def test_runs_cover_the_grid_once_and_counts_keep_the_total(n_steps, n_rows, seed):
     steps = np.random.default_rng(seed).integers(0, n_steps, n_rows)
     absent = np.zeros(n_rows, bool)
-    histogram = learn_histogram(steps, absent, n_steps, n_levels(n_steps), exact, 0.0)
-    assert histogram.widths.sum() == n_steps
-    assert np.array_equal(
-        histogram.starts, np.concatenate([[0], np.cumsum(histogram.widths)[:-1]])
+    histogram = learn_histogram(
+        steps, absent, n_steps=n_steps, levels=n_levels(n_steps), count=exact, sigma=0.0
     )
+    assert histogram.widths.sum() == n_steps
+    assert np.array_equal(histogram.starts, np.concatenate([[0], np.cumsum(histogram.widths)[:-1]]))
     assert histogram.counts.sum() == pytest.approx(n_rows)
 
 
 def test_missing_entries_are_counted_apart():
     steps = np.zeros(100, int)
     absent = np.arange(100) < 30
-    histogram = learn_histogram(steps, absent, 50, 1, exact, 0.0)
+    histogram = learn_histogram(steps, absent, n_steps=50, levels=1, count=exact, sigma=0.0)
     assert (histogram.counts[0], histogram.n_missing) == (70.0, 30.0)
 
 

@@ -1,6 +1,7 @@
 """A report with plausible numbers, made of the same parts as a real one."""
 
 import math
+import tomllib
 
 from privsynth.errors import Inconclusive
 from privsynth.fidelity.base import Failure as NoScore
@@ -23,50 +24,35 @@ from privsynth.risk.base import Failure as NoAttack
 from privsynth.schema import Schema
 
 SCHEMA = Schema.parse(
-    {
-        "dataset": {"id": "clinic-stays", "title": "Hospital stays, Northern District 2015–2024"},
-        "privacy": {"unit": "patient_no", "max_rows_per_unit": 3},
-        "columns": {
-            "patient_no": {"kind": "id"},
-            "age": {
-                "kind": "integer",
-                "lower": 0,
-                "upper": 120,
-                "role": "quasi_identifier",
-            },
-            "sex": {
-                "kind": "categorical",
-                "categories": ["female", "male"],
-                "source": "documentation",
-                "role": "quasi_identifier",
-            },
-            "zip3": {"kind": "categorical", "source": "private", "role": "quasi_identifier"},
-            "admitted": {
-                "kind": "date",
-                "lower": "2015-01-01",
-                "upper": "2024-12-31",
-                "role": "quasi_identifier",
-            },
-            "diagnosis": {"kind": "categorical", "source": "private", "role": "sensitive"},
-            "length_of_stay": {"kind": "integer", "lower": 0, "upper": 365},
-            "creatinine": {
-                "kind": "numeric",
-                "lower": 0.1,
-                "upper": 25,
-                "granularity": 0.01,
-                "missing": True,
-            },
-            "cost": {"kind": "numeric", "lower": 0, "upper": 500000, "role": "sensitive"},
-            "insurer": {
-                "kind": "categorical",
-                "categories": ["statutory", "private", "none"],
-                "source": "documentation",
-            },
-            "notes": {"kind": "text", "action": "drop"},
-            "died": {"kind": "boolean", "role": "target"},
-        },
-        "constraints": [{"kind": "range", "column": "length_of_stay", "lower": 0}],
-    }
+    tomllib.loads(
+        """
+[dataset]
+id = "clinic-stays"
+title = "Hospital stays, Northern District 2015–2024"
+[privacy]
+unit = "patient_no"
+max_rows_per_unit = 3
+[columns]
+patient_no = {kind = "id"}
+age = {kind = "integer", lower = 0, upper = 120, role = "quasi_identifier"}
+sex = {kind = "categorical", categories = ["female", "male"], source = "documentation", \
+role = "quasi_identifier"}
+zip3 = {kind = "categorical", source = "private", role = "quasi_identifier"}
+admitted = {kind = "date", lower = 2015-01-01, upper = 2024-12-31, role = "quasi_identifier"}
+diagnosis = {kind = "categorical", source = "private", role = "sensitive"}
+length_of_stay = {kind = "integer", lower = 0, upper = 365}
+creatinine = {kind = "numeric", lower = 0.1, upper = 25.0, granularity = 0.01, missing = true}
+cost = {kind = "numeric", lower = 0, upper = 500000, role = "sensitive"}
+insurer = {kind = "categorical", categories = ["statutory", "private", "none"], \
+source = "documentation"}
+notes = {kind = "text", action = "drop"}
+died = {kind = "boolean", role = "target"}
+[[constraints]]
+kind = "range"
+column = "length_of_stay"
+lower = 0
+"""
+    )
 )
 
 RECIPIENT = ThreatModel(
@@ -85,6 +71,14 @@ LINKER = ThreatModel(
     "to know that two records belong to the same person",
 )
 GUESSER = ThreatModel("an acquaintance", "age, sex, zip3 and admitted of a person", "the diagnosis")
+
+
+GUARDS = (
+    "3: the rate is over the queries that were made, not those asked for",
+    "4: values with quotes are normalised before the search",
+    "13: at most 50,000 attempts",
+)
+ANONYMETER = {"tool": "anonymeter 1.1.0", "guards": GUARDS}
 
 
 def attack(name, title, criterion, model, **values):
@@ -106,133 +100,76 @@ def attack(name, title, criterion, model, **values):
     )
 
 
-GUARDS = (
-    "3: the rate is over the queries that were made, not those asked for",
-    "4: values with quotes are normalised before the search",
-    "13: at most 50,000 attempts",
-)
+def measured(member, control, excess, p_value):
+    """The numbers of an attack that was carried out as planned."""
+    return {
+        "n_planned": member[1],
+        "n_done": member[1],
+        "member": Rate(*member),
+        "control": Rate(*control),
+        "excess": Risk(*excess),
+        "persons": member[0],
+        "p_value": p_value,
+    }
 
 
 def attacks():
     """One result or failure for each kind of attack."""
-    tool = {"tool": "anonymeter 1.1.0", "guards": GUARDS}
-    return (
-        attack(
-            "copies_exact",
-            "Exact copies",
-            "copies",
-            RECIPIENT,
-            member=Rate(14, 18204),
-            control=Rate(2, 2011),
-            excess=Risk(-0.0002, -0.0029, 0.0007),
-            persons=14,
-            p_value=0.78,
-            n_planned=18204,
-            n_done=18204,
-        ),
-        attack(
-            "copies_binned",
-            "Copies up to bins",
-            "copies",
-            RECIPIENT,
-            member=Rate(402, 17012),
-            control=Rate(41, 1904),
-            excess=Risk(0.0021, -0.0056, 0.0081),
-            persons=402,
-            p_value=0.31,
-            n_planned=17012,
-            n_done=17012,
-        ),
-        attack(
-            "singling_out_univariate", "Singling out by one column", "singling out", SINGLER, **tool
-        ),
-        attack(
-            "singling_out_5",
-            "Singling out by 5 columns",
-            "singling out",
-            SINGLER,
-            n_done=412,
-            member=Rate(61, 412),
-            control=Rate(52, 412),
-            excess=Risk(0.0218, -0.0254, 0.0688),
-            p_value=0.21,
-            **tool,
-        ),
-        attack(
-            "linkability",
-            "Linkability of two sources",
-            "linkability",
-            LINKER,
-            member=Rate(8, 1000),
-            control=Rate(6, 1000),
-            excess=Risk(0.002, -0.0067, 0.011),
-            persons=8,
-            p_value=0.39,
-            **tool,
-        ),
-        attack(
-            "inference_diagnosis",
-            "Inference of diagnosis",
-            "inference",
-            GUESSER,
-            member=Rate(231, 1000),
-            control=Rate(204, 1000),
-            prior=0.171,
-            excess=Risk(0.027, -0.009, 0.063),
-            persons=231,
-            p_value=0.08,
-            **tool,
-        ),
-        attack(
-            "inference_cost",
-            "Inference of cost",
-            "inference",
-            GUESSER,
-            member=Rate(382, 1000),
-            control=Rate(340, 1000),
-            prior=0.31,
-            excess=Risk(0.042, -0.0001, 0.084),
-            p_value=0.028,
-            **tool,
-        ),
-        attack(
-            "inference_died",
-            "Inference of died",
-            "inference",
-            GUESSER,
-            n_done=22,
-            member=Rate(18, 22),
-            control=Rate(19, 22),
-            excess=Inconclusive("only 22 trials on train and 22 on control records"),
-            p_value=None,
-            **tool,
-        ),
-        NoAttack("inference_insurer", "Inference of insurer", "its value is known for 12 persons"),
-        attack(
-            "identifiers",
-            "Direct identifiers",
-            "identifiers",
-            ThreatModel("anybody", "the synthetic table alone", "a name or number of a person"),
-            member=Rate(0, 20000),
-            control=None,
-            excess=Risk(0.0, 0.0, 0.0, confidence=1.0),
-            persons=0,
-            p_value=None,
-            n_planned=20000,
-            n_done=20000,
-            details={},
-        ),
+    return (*copies(), *singling_out(), *linkability(), *inferences(), scan())
+
+
+def copies():
+    """Nothing is copied beyond chance."""
+    exact = measured((14, 18204), (2, 2011), (-0.0002, -0.0029, 0.0007), 0.78)
+    binned = measured((402, 17012), (41, 1904), (0.0021, -0.0056, 0.0081), 0.31)
+    yield attack("copies_exact", "Exact copies", "copies", RECIPIENT, **exact)
+    yield attack("copies_binned", "Copies up to bins", "copies", RECIPIENT, **binned)
+
+
+def singling_out():
+    """One attack could make fewer queries than were planned."""
+    few = measured((61, 412), (52, 412), (0.0218, -0.0254, 0.0688), 0.21) | {"n_planned": 1000}
+    name, criterion = "singling_out", "singling out"
+    yield attack(
+        f"{name}_univariate", "Singling out by one column", criterion, SINGLER, **ANONYMETER
     )
+    yield attack(f"{name}_5", "Singling out by 5 columns", criterion, SINGLER, **few, **ANONYMETER)
+
+
+def linkability():
+    """Few persons are linked."""
+    found = measured((8, 1000), (6, 1000), (0.002, -0.0067, 0.011), 0.39)
+    title = "Linkability of two sources"
+    yield attack("linkability", title, "linkability", LINKER, **found, **ANONYMETER)
+
+
+def inferences():
+    """Two attacks that decide, one with too few trials, and one that could not be made."""
+    diagnosis = measured((231, 1000), (204, 1000), (0.027, -0.009, 0.063), 0.08)
+    cost = measured((382, 1000), (340, 1000), (0.042, -0.0001, 0.084), 0.028)
+    died = measured((18, 22), (19, 22), (0, 0, 0), None) | {
+        "excess": Inconclusive("only 22 trials on train and 22 on control records")
+    }
+    for column, prior, found in (
+        ("diagnosis", 0.171, diagnosis),
+        ("cost", 0.31, cost),
+        ("died", None, died),
+    ):
+        name, title = f"inference_{column}", f"Inference of {column}"
+        yield attack(name, title, "inference", GUESSER, prior=prior, **found, **ANONYMETER)
+    yield NoAttack("inference_insurer", "Inference of insurer", "its value is known for 12 persons")
+
+
+def scan():
+    """No identifier is found."""
+    reader = ThreatModel("anybody", "the synthetic table alone", "a name or number of a person")
+    found = measured((0, 20000), (0, 1), (0.0, 0.0, 0.0, 1.0), None) | {"control": None}
+    return attack("identifiers", "Direct identifiers", "identifiers", reader, details={}, **found)
 
 
 def score(metric, title, group, value, reference, **values):
     """A fidelity figure whose reference is the control unless it says otherwise."""
-    defaults = {
-        "reference_name": "control",
-        "higher_is_better": False,
-        "tool": "privsynth",
-        "seconds": 0.4,
-    }
+    defaults = {"reference_name": "control", "higher_is_better": False, "tool": "privsynth"}
     return Score(
         metric=metric,
         title=title,
@@ -245,85 +182,42 @@ def score(metric, title, group, value, reference, **values):
 
 def scores():
     """Scores of every group."""
-    tvd = "{}-way total variation distance (mean)"
-    tstr = "Train on synthetic, test on real: {}"
+    return (*marginals(), *models(), *quality())
+
+
+def marginals():
+    """Distances and dependence."""
+    for order, value, reference in ((1, 0.0142, 0.0108), (2, 0.0461, 0.0377), (3, 0.1214, 0.1088)):
+        title = f"{order}-way total variation distance (mean)"
+        yield score(f"tvd_{order}way", title, "marginals", value, reference)
+    for i, name in enumerate(SCHEMA.modelled):
+        title = "1-way total variation distance"
+        yield score("tvd_1way", title, "marginals", 0.01 + i / 500, 0.011, column=name)
+    title = "Difference of pairwise association (Cramér's V)"
+    yield score("association", title, "dependence", 0.021, 0.012)
+
+
+def models():
+    """What models learn, and what they tell apart."""
     real = {"reference_name": "trained on real records", "higher_is_better": True}
-    columns = list(SCHEMA.modelled)
-    return (
-        score("tvd_1way", tvd.format(1), "marginals", 0.0142, 0.0108),
-        score("tvd_2way", tvd.format(2), "marginals", 0.0461, 0.0377),
-        score("tvd_3way", tvd.format(3), "marginals", 0.1214, 0.1088),
-        *(
-            score(
-                "tvd_1way",
-                "1-way total variation distance",
-                "marginals",
-                0.01 + i / 500,
-                0.011,
-                column=name,
-            )
-            for i, name in enumerate(columns)
-        ),
-        score(
-            "association",
-            "Difference of pairwise association (Cramér's V)",
-            "dependence",
-            0.021,
-            0.012,
-        ),
-        score(
-            "tstr_boosting",
-            tstr.format("gradient boosting"),
-            "utility",
-            0.861,
-            0.902,
-            column="died",
-            **real,
-        ),
-        score(
-            "tstr_linear",
-            tstr.format("linear model"),
-            "utility",
-            0.842,
-            0.871,
-            column="died",
-            **real,
-        ),
-        score(
-            "detection",
-            "Detection by gradient boosting",
-            "detection",
-            0.62,
-            0.98,
-            higher_is_better=True,
-            tool="scikit-learn HistGradientBoostingClassifier",
-        ),
-        score(
-            "category_coverage",
-            "Categories that appear",
-            "quality",
-            0.982,
-            0.991,
-            higher_is_better=True,
-        ),
-        score(
-            "rare_coverage",
-            "Rare categories that appear",
-            "quality",
-            0.871,
-            0.934,
-            higher_is_better=True,
-        ),
-        score(
-            "repeated_rows",
-            "Repeated rows beyond those of the train table",
-            "quality",
-            0.0013,
-            0.0,
-            reference_name="train",
-        ),
-        NoScore("sdmetrics_quality", "Quality (sdmetrics)", "column 'notes' is not scored"),
-    )
+    for name, model, value, reference in (
+        ("boosting", "gradient boosting", 0.861, 0.902),
+        ("linear", "linear model", 0.842, 0.871),
+    ):
+        title = f"Train on synthetic, test on real: {model}"
+        yield score(f"tstr_{name}", title, "utility", value, reference, column="died", **real)
+    judge = {"higher_is_better": True, "tool": "scikit-learn HistGradientBoostingClassifier"}
+    yield score("detection", "Detection by gradient boosting", "detection", 0.62, 0.98, **judge)
+
+
+def quality():
+    """Coverage, and a figure that could not be had."""
+    more = {"higher_is_better": True}
+    title = "Repeated rows beyond those of the train table"
+    yield score("category_coverage", "Categories that appear", "quality", 0.982, 0.991, **more)
+    yield score("rare_coverage", "Rare categories that appear", "quality", 0.871, 0.934, **more)
+    yield score("repeated_rows", title, "quality", 0.0013, 0.0, reference_name="train")
+    yield NoScore("sdmetrics_quality", "Quality (sdmetrics)", "column 'notes' is not scored")
 
 
 def bell(n, centre, width):

@@ -1,4 +1,4 @@
-"""The diffusion: it learns dependence, keeps conditions, spends what was charged, saves no record."""
+"""The diffusion learns dependence, keeps conditions, spends what was charged, saves no record."""
 
 import json
 
@@ -13,7 +13,15 @@ from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import SeededNoise
 from privsynth.schema import Schema
 from privsynth.synth.base import load_fitted
-from privsynth.synth.diffusion import Denoiser, Diffusion, balance, draw_codes, hide, mean_shares, reveal
+from privsynth.synth.diffusion import (
+    Denoiser,
+    Diffusion,
+    balance,
+    draw_codes,
+    hide,
+    mean_shares,
+    reveal,
+)
 from privsynth.table import Table
 
 SMALL = Diffusion(steps=150, batch_size=256, views=2, width=48, depth=1, learning_rate=5e-3)
@@ -95,7 +103,13 @@ def test_conditions_are_kept_in_every_row(fitted):
 def test_constraints_hold_in_every_row():
     document = clinic_schema().to_dict()
     document["constraints"] = [
-        {"kind": "implication", "column": "ward", "value": "C", "then": "high", "allowed": ["false"]}
+        {
+            "kind": "implication",
+            "column": "ward",
+            "value": "C",
+            "then": "high",
+            "allowed": ["false"],
+        }
     ]
     schema = Schema.parse(document)
     frame = clinic().to_pandas()
