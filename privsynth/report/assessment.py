@@ -50,12 +50,16 @@ class Assessment:
 
 def assess(tables: Tables, rng: np.random.Generator, progress: Progress = SILENT) -> Assessment:
     """Run every attack and metric on three tables, and take the figures for the charts."""
+    from threadpoolctl import threadpool_limits
+
     from privsynth.fidelity.suite import run_suite as measure
     from privsynth.risk.suite import run_suite as attack
 
     started = time.perf_counter()
-    attacks = attack(tables, rng, progress)
-    scores = measure(tables, rng, progress)
+    # Boosted trees on two spinning OpenMP threads are many times slower on a busy machine.
+    with threadpool_limits(limits=1, user_api="openmp"):
+        attacks = attack(tables, rng, progress)
+        scores = measure(tables, rng, progress)
     shown, related = of_synthetic_alone(tables.synthetic)
     return Assessment(
         attacks=attacks,
