@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +31,7 @@ from privsynth.table import Array, Table
 
 _MODEL_FORMAT = "privsynth/model/1"
 LEAST_UNITS = 10
+_BUILT_IN = ("privsynth.synth.diffusion",)
 _CHUNK_ROWS = 50_000
 
 
@@ -123,7 +125,7 @@ class FittedSynthesizer(ABC):
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors; loading them never executes anything."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         folder.mkdir(parents=True, exist_ok=True)
         document = {
@@ -137,7 +139,7 @@ class FittedSynthesizer(ABC):
         }
         text = json.dumps(document, indent=1, default=str, ensure_ascii=False)
         (folder / "model.json").write_text(text, encoding="utf-8")
-        save_file(self.tensors(), folder / "weights.safetensors")
+        (folder / "weights.safetensors").write_bytes(save(self.tensors()))
 
     def __repr__(self) -> str:
         spent = self.guarantee.epsilon_spent
@@ -225,7 +227,7 @@ class Work:
 
 
 synthesizers: Registry[type[Synthesizer]] = Registry("synthesizer")
-fitted_synthesizers: dict[str, type[FittedSynthesizer]] = {}
+fitted_synthesizers: Registry[type[FittedSynthesizer]] = Registry("fitted_synthesizer")
 
 
 def require_fit_possible(train: Table, budget: PrivacyBudget) -> None:
@@ -250,6 +252,12 @@ def require_fit_possible(train: Table, budget: PrivacyBudget) -> None:
             'categories yourself (source = "declared"), let the run learn them privately '
             '(source = "private"), or use --no-privacy'
         )
+
+
+def register_built_in() -> None:
+    """Import the generators that come with the package, which registers them."""
+    for module in _BUILT_IN:
+        import_module(module)
 
 
 def load_fitted(folder: str | Path) -> FittedSynthesizer:
@@ -277,7 +285,8 @@ def load_fitted(folder: str | Path) -> FittedSynthesizer:
             str(document["entry_id"]),
             tensors,
         )
-        return fitted_synthesizers[document["synthesizer"]].restored(saved)
+        register_built_in()
+        return fitted_synthesizers.get(document["synthesizer"]).restored(saved)
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise ModelError(f"{folder}: the model file is damaged") from None
 

@@ -228,6 +228,7 @@ class Average:
         return denoiser
 
 
+@fitted_synthesizers.register("diffusion")
 @dataclass(frozen=True, repr=False)
 class FittedDiffusion(FittedSynthesizer):
     """A trained denoiser with its codebook and guarantee."""
@@ -317,6 +318,3 @@ def mean_shares(denoiser: Denoiser, rng: np.random.Generator) -> Tensor:
     """The marginals of every column, (total,), for one random order of the columns."""
     _, marginals = reveal(denoiser, _BALANCE_ROWS, {}, rng)
     return torch.cat([marginals[j] for j in range(len(denoiser.sizes))])
-
-
-fitted_synthesizers["diffusion"] = FittedDiffusion

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from privsynth.errors import ModelError, UsageError
-from privsynth.synth.base import Synthesizer, synthesizers
-
-_BUILT_IN = ("privsynth.synth.diffusion",)
+from privsynth.synth.base import Synthesizer, register_built_in, synthesizers
 
 
 class Preset(BaseModel):
@@ -63,8 +60,7 @@ def load_preset(name: str) -> Synthesizer:
     'diffusion'
     """
     preset = read_preset(name)
-    for module in _BUILT_IN:
-        import_module(module)
+    register_built_in()
     try:
         return synthesizers.get(preset.synthesizer)(**preset.settings)
     except TypeError:

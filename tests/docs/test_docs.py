@@ -63,16 +63,24 @@ def test_the_code_of_a_page_runs(
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the pages talk about: a small clinic, its schema, and a run in out/."""
+    """The folder that the pages talk about: a small clinic, its schema, and a release in out/."""
+    import privsynth as ps
     from privsynth.io.clinic import clinic_schema, simulate_clinic
-    from privsynth.pipeline import Job, Tools, run
-    from privsynth.privacy.ledger import Ledger
+    from privsynth.release.release import write_release
 
     folder = tmp_path_factory.mktemp("desk")
     clinic_schema().save(folder / "patients.toml")
-    simulate_clinic(250).to_pandas().to_csv(folder / "patients.csv", index=False)
-    tools = Tools(Ledger(folder / "ledger.sqlite"))
-    run(folder / "patients.csv", clinic_schema(), Job(1.0), folder / "out", tools)
+    records = simulate_clinic(250)
+    records.to_pandas().to_csv(folder / "patients.csv", index=False)
+    train, control = ps.read_table(records, clinic_schema()).split(control=0.1)
+    ledger, budget = ps.Ledger(folder / "ledger.sqlite"), ps.PrivacyBudget(1.0, 1e-6)
+    fitted = ps.Diffusion(steps=10).fit(train, budget, ledger=ledger)
+    synthetic = fitted.sample(100)
+    report = ps.assess(
+        train=train, control=control, synthetic=synthetic, guarantee=fitted.guarantee
+    )
+    (folder / "out").mkdir()
+    write_release(folder / "out" / "release", synthetic, report)
     return folder
 
 
