@@ -11,6 +11,7 @@ FIND_PYTHON = for p in python3 python3.12 python3.11; do \
 PYTHON ?= $(shell $(FIND_PYTHON))
 GPU ?=
 ARGS ?=
+ADULT ?= ../shared/data/adult
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -47,7 +48,12 @@ nightly: $(READY) ## every test, the slow ones too
 	$(PYTEST) $(ARGS)
 
 bench: $(READY) ## the benchmarks, one after the other
-	for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script"; done
+	$(BIN)/python benchmarks/dpsgd_step.py
+	$(BIN)/python benchmarks/sampling.py
+	if [ -d $(ADULT) ]; then \
+	  $(BIN)/python benchmarks/main_job.py $(ADULT) --train train --test test --epsilon 1; \
+	  $(BIN)/python benchmarks/main_job.py $(ADULT) --train train --test test --no-privacy; \
+	else echo "the main job on real records: skipped, $(ADULT) is missing"; fi
 
 clean: ## remove what make and the tools have written
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-out dist

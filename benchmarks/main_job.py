@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def measure(asked: argparse.Namespace, repeat: int) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "peak_gib": round(gib, 2),
         **figures,
-        "version": ps.__version__,
+        "version": version("privsynth"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import NoReturn
 
 import pyarrow as pa
@@ -172,7 +173,7 @@ def _plain_number(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_decimal(source.type):
         return source.cast(pa.float64())
     if not (pa.types.is_integer(source.type) or pa.types.is_floating(source.type)):
-        raise SchemaError(f"column {name!r}: holds {source.type} where numbers are declared")
+        raise SchemaError(f"column {name!r}: holds {_kind(source)} where numbers are declared")
     return source
 
 
@@ -196,7 +197,7 @@ def _booleans(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_integer(source.type) or pa.types.is_floating(source.type):
         source = _integers(name, source).cast(pa.string())
     if not pa.types.is_string(source.type):
-        raise SchemaError(f"column {name!r}: holds {source.type} where a boolean is declared")
+        raise SchemaError(f"column {name!r}: holds {_kind(source)} where a boolean is declared")
     text = pc.utf8_lower(pc.utf8_trim_whitespace(_blank_is_missing(source)))
     true, false = pc.is_in(text, pa.array(_TRUE)), pc.is_in(text, pa.array(_FALSE))
     known = pc.or_(pc.or_(true, false), pc.is_null(text))
@@ -214,21 +215,37 @@ def _moments(
     elif pa.types.is_timestamp(source.type):
         parsed = source.cast(pa.timestamp(source.type.unit)).cast(pa.timestamp("us"), safe=False)
     elif pa.types.is_date(source.type):
-        parsed = source.cast(pa.timestamp("us"))
+        parsed = _days(name, source)
     else:
-        raise SchemaError(f"column {name!r}: holds {source.type} where dates are declared")
+        raise SchemaError(f"column {name!r}: holds {_kind(source)} where dates are declared")
     return parsed.cast(to, safe=False)
+
+
+def _days(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
+    with suppress(pa.ArrowInvalid):  # it quotes a value, and must not even be a cause
+        return source.cast(pa.timestamp("us"))
+    raise SchemaError(f"column {name!r}: dates lie further from 1970 than can be read")
+
+
+def _kind(source: pa.ChunkedArray) -> str:
+    """The type of a column in words, without the fields of nested ones: these may be values."""
+    return str(source.type).partition("<")[0]
 
 
 def _text(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(source.type):
-        numbers = _finite(name, source)
-        whole = pc.all(pc.fill_null(pc.equal(pc.round(numbers), numbers), True)).as_py()
-        source = numbers.cast(pa.int64()) if whole and _largest(numbers) < 2**53 else numbers
+        return _numbers_as_text(_finite(name, source).cast(pa.float64()))
     try:
         return source.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise SchemaError(f"column {name!r}: {source.type} cannot be read as text") from None
+        raise SchemaError(f"column {name!r}: {_kind(source)} cannot be read as text") from None
+
+
+def _numbers_as_text(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers without a point or an exponent, each by itself: no record decides for others."""
+    whole = pc.and_(pc.equal(pc.round(numbers), numbers), pc.less(pc.abs(numbers), 2**53))
+    integers = pc.if_else(whole, numbers, 0.0).cast(pa.int64())
+    return pc.if_else(whole, integers.cast(pa.string()), numbers.cast(pa.string()))
 
 
 def _check_missing(name: str, typed: pa.ChunkedArray, column: Column) -> None:
@@ -297,6 +314,7 @@ def _storage(source: pa.DataType, typed: pa.ChunkedArray, column: Column) -> pa.
     """The type in which the column goes out: as it came, where every release can keep to it."""
     if pa.types.is_dictionary(source):
         source = source.value_type
+    source = _whatever_is_missing(source, column)
     is_text = pa.types.is_string(source) or pa.types.is_large_string(source)
     read_from_text = is_text and not pa.types.is_string(typed.type)
     never = (
@@ -313,6 +331,22 @@ def _storage(source: pa.DataType, typed: pa.ChunkedArray, column: Column) -> pa.
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return typed.type
     return source
+
+
+def _whatever_is_missing(source: pa.DataType, column: Column) -> pa.DataType:
+    """The type in which a frame holds a column whether or not a record leaves it out.
+
+    pandas turns whole numbers into doubles at the first missing entry, so that the type would say
+    whether there is one.
+    """
+    if not column.missing and not isinstance(column, IdColumn):
+        return source
+    if isinstance(column, NumericColumn):
+        return pa.float64() if source == pa.int64() else source
+    fractions = isinstance(column, CategoricalColumn | OrdinalColumn) and any(
+        "." in label for label in column.categories
+    )
+    return pa.int64() if source == pa.float64() and not fractions else source
 
 
 def _hardest(column: Column) -> list[object]:

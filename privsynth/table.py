@@ -123,6 +123,9 @@ class Table:
     ) -> tuple[Table, Table]:
         """Train and control, split by privacy unit, so that no person is in both.
 
+        Where the number of units is private each joins the control on its own: a fixed share of
+        n would make train lose one unit when another enters the table.
+
         >>> import pandas as pd
         >>> schema = Schema.parse({"dataset": {"id": "d"},
         ...     "columns": {"age": {"kind": "integer", "lower": 0, "upper": 120}}})
@@ -133,10 +136,12 @@ class Table:
         if not 0 <= control < 1:
             raise UsageError("control must be at least 0 and less than 1")
         units, n_units = self.units(), self.n_units
-        n_control = round(control * n_units)
-        chosen = np.zeros(n_units, dtype=bool)
-        order = (rng or np.random.default_rng()).permutation(n_units)
-        chosen[order[:n_control]] = True
+        rng = rng or np.random.default_rng()
+        if self.schema.privacy.row_count == "private":
+            chosen = rng.random(n_units) < control
+        else:
+            chosen = np.zeros(n_units, dtype=bool)
+            chosen[rng.permutation(n_units)[: round(control * n_units)]] = True
         in_control = chosen[units]
         return self.take(~in_control), self.take(in_control)
 

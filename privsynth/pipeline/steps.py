@@ -106,8 +106,12 @@ def _record(table: Table, name: str, job: Job, split: Split) -> RunRecord:
 
 
 def _rows_by_default(table: Table, job: Job) -> int | None:
-    """As many as are trained on; None where that is private, and the model's estimate counts."""
-    if table.schema.privacy.row_count == "private" and job.is_private:
+    """As many as are trained on; None where that is private, and the model's number of units counts.
+
+    A public row count is that of the units: how many rows persons have is theirs.
+    """
+    privacy = table.schema.privacy
+    if job.is_private and (privacy.row_count == "private" or privacy.unit != "row"):
         return None
     return table.n_rows - round(job.control * table.n_rows)
 

@@ -26,7 +26,7 @@ from privsynth.privacy.spending import Spending
 from privsynth.progress import SILENT, Progress
 from privsynth.registry import Registry
 from privsynth.schema import IdColumn, Schema, TextColumn
-from privsynth.synth.constraints import satisfied
+from privsynth.synth.constraints import derived, satisfied
 from privsynth.table import Array, Table
 
 _MODEL_FORMAT = "privsynth/model/1"
@@ -99,7 +99,7 @@ class FittedSynthesizer(ABC):
         while n_kept < n_rows:
             _refuse_hopeless(n_kept, n_drawn, n_rows)
             wanted = min(_CHUNK_ROWS, _draws_needed(n_rows - n_kept, n_kept, n_drawn))
-            drawn = self._draw(wanted, given, where, rng)
+            drawn = derived(self._draw(wanted, given, where, rng))
             valid = drawn.take(satisfied(drawn))
             valid = valid.take(np.arange(min(valid.n_rows, n_rows - n_kept)))
             kept.append(valid.data)

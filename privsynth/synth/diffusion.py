@@ -127,7 +127,7 @@ class Diffusion(Synthesizer):
     learning_rate: float = 2e-3
     width: int = 192
     depth: int = 2
-    max_codes: int = 24
+    max_codes: int = 12
     measure_share: float = 0.15
     average_last: float = 0.5
 
