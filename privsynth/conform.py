@@ -234,7 +234,7 @@ def _kind(source: pa.ChunkedArray) -> str:
 
 def _text(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(source.type):
-        return _numbers_as_text(_finite(name, source).cast(pa.float64()))
+        return _numbers_as_text(_finite(name, source))
     try:
         return source.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -242,9 +242,9 @@ def _text(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _numbers_as_text(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Whole numbers without a point or an exponent, each by itself: no record decides for others."""
+    """Whole numbers without an exponent, each by itself: no record decides for the others."""
     whole = pc.and_(pc.equal(pc.round(numbers), numbers), pc.less(pc.abs(numbers), 2**53))
-    integers = pc.if_else(whole, numbers, 0.0).cast(pa.int64())
+    integers = pc.if_else(whole, numbers, pa.scalar(0, numbers.type)).cast(pa.int64())
     return pc.if_else(whole, integers.cast(pa.string()), numbers.cast(pa.string()))
 
 
@@ -339,14 +339,12 @@ def _whatever_is_missing(source: pa.DataType, column: Column) -> pa.DataType:
     pandas turns whole numbers into doubles at the first missing entry, so that the type would say
     whether there is one.
     """
-    if not column.missing and not isinstance(column, IdColumn):
+    is_number = source in (pa.int64(), pa.float64())
+    if not is_number or not (column.missing or isinstance(column, IdColumn)):
         return source
-    if isinstance(column, NumericColumn):
-        return pa.float64() if source == pa.int64() else source
-    fractions = isinstance(column, CategoricalColumn | OrdinalColumn) and any(
-        "." in label for label in column.categories
-    )
-    return pa.int64() if source == pa.float64() and not fractions else source
+    labels = getattr(column, "categories", ())
+    fractions = isinstance(column, NumericColumn) or any("." in label for label in labels)
+    return pa.float64() if fractions else pa.int64()
 
 
 def _hardest(column: Column) -> list[object]:

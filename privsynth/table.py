@@ -57,7 +57,7 @@ class Table:
             raise DataError("the table has duplicate column names")
         try:
             raw = pa.Table.from_pandas(frame, preserve_index=False)
-        except (pa.ArrowException, OverflowError):
+        except (pa.ArrowException, OverflowError, UnicodeError):
             raise DataError(
                 "the data frame has a column of mixed types, or of a type that Arrow does not know"
             ) from None

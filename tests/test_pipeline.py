@@ -213,6 +213,23 @@ def test_the_whole_path(data: Path, tools: pipeline.Tools, tmp_path: Path) -> No
     assert not set(synthetic["visit"]) & set(frame()["visit"])
 
 
+def test_how_many_rows_persons_have_does_not_show_in_the_table(
+    tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    schema = ps.Schema.parse(
+        SCHEMA.to_dict() | {"privacy": {"unit": "visit", "max_rows_per_unit": 2}}
+    )
+    lengths = []
+    for extra in (0, 40):
+        records = frame()
+        records = pd.concat([records, records.iloc[[0] * extra]])
+        records.to_parquet(tmp_path / f"{extra}.parquet")
+        out = tmp_path / f"out{extra}"
+        pipeline.fit(tmp_path / f"{extra}.parquet", schema, pipeline.Job(1.0), out, tools)
+        lengths.append(pipeline.sample(pipeline.RunFolder(out)).n_rows)
+    assert lengths == [135, 135]
+
+
 def test_the_stages_make_what_the_path_makes(
     data: Path, tools: pipeline.Tools, tmp_path: Path
 ) -> None:

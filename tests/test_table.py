@@ -199,3 +199,21 @@ def test_no_repr_shows_a_record():
     assert repr(table) == "Table(1 204 rows × 1 column)"
     assert str(table) == repr(table)
     assert SECRET not in repr(Tables(table, table, table))
+
+
+def test_where_the_row_count_is_private_one_more_unit_never_pushes_another_out_of_train():
+    def trained_on(n):
+        frame = pd.DataFrame({"who": np.arange(n).astype(str), "well": True})
+        columns = {"who": {"kind": "id"}, "well": {"kind": "boolean"}}
+        train, _ = table_of(frame, columns, row_count="private").split(0.1, rng(5))
+        return set(train.labels("who"))
+
+    for n in range(40, 60):
+        assert trained_on(n) <= trained_on(n + 1)
+
+
+def test_text_that_cannot_be_written_is_refused_without_it():
+    frame = pd.DataFrame({"sex": pd.Series([f"{SECRET}\ud800", "f"], dtype=object)})
+    with pytest.raises(DataError) as caught:
+        table_of(frame, {"sex": COLUMNS["sex"]})
+    assert SECRET not in str(caught.value)

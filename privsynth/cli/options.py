@@ -45,7 +45,9 @@ Control = Annotated[
 ]
 Rows = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Rows of the synthetic table; by default as many as trained."),
+    typer.Option(
+        metavar="N", help="Rows of the synthetic table; by default one for each unit trained on."
+    ),
 ]
 LedgerFile = Annotated[
     Path | None,

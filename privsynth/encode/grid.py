@@ -40,6 +40,8 @@ class Grid:
         """The grid of a column, from its declared bounds or from those that were learned."""
         lower = column.lower if column.lower is not None else lower
         upper = column.upper if column.upper is not None else upper
+        if lower > upper:  # one is declared, and what was learned lies beyond it
+            lower = upper = column.lower if column.lower is not None else column.upper
         match column:
             case IntegerColumn():
                 return cls("integer", int(lower), 1, int(upper) - int(lower) + 1)
@@ -95,6 +97,8 @@ class Grid:
 
 
 def _numeric_grid(lower: float, upper: float, granularity: float | None) -> Grid:
+    if lower == upper:  # learned: all that stands clear of the noise is zero
+        return Grid("numeric", lower, granularity or 1.0, 1)
     step = granularity or 10.0 ** math.floor(
         math.log10((upper - lower) / _STEPS_WITHOUT_GRANULARITY)
     )

@@ -106,7 +106,7 @@ def _record(table: Table, name: str, job: Job, split: Split) -> RunRecord:
 
 
 def _rows_by_default(table: Table, job: Job) -> int | None:
-    """As many as are trained on; None where that is private, and the model's number of units counts.
+    """As many as are trained on; None where that is private: then one for each unit.
 
     A public row count is that of the units: how many rows persons have is theirs.
     """

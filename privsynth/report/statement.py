@@ -150,7 +150,7 @@ def _described(event: Event) -> str:
 
 def _public_quantities(schema: Schema) -> Iterable[str]:
     """What was taken as known to everybody, and on whose word."""
-    yield "the schema: column names, kinds and roles; the type in which each column is stored"
+    yield "the schema: column names, kinds, roles and rules; the storage type of each column"
     by_source: Mapping[str, str] = {
         "declared": "ranges or categories declared by the steward",
         "documentation": "ranges or categories from the documentation of the source",

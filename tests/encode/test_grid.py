@@ -71,3 +71,14 @@ def test_datetimes_snap_to_their_granularity():
     assert grid.n_steps == 48
     found = grid.values(grid.index(np.array([micro])), column).to_pylist()
     assert found == [dt.datetime(2020, 1, 1, 5)]
+
+
+def test_bounds_that_were_learned_beyond_a_declared_one_give_a_grid_of_one_step():
+    for column in (
+        NumericColumn(lower=1000.0, source="private"),
+        IntegerColumn(lower=1000, source="private"),
+    ):
+        grid = Grid.of(column, 0, 1)
+        assert grid.values(grid.index(np.array([0.5, 7.0])), column).to_pylist() == [1000, 1000]
+    only_zero = Grid.of(NumericColumn(source="private"), 0.0, 0.0)
+    assert (only_zero.n_steps, only_zero.origin) == (1, 0.0)
