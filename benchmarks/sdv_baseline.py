@@ -26,9 +26,8 @@ def main() -> None:
     parser.add_argument("--test", required=True)
     asked = parser.parse_args()
     schema = ps.Schema.load(asked.folder / "schema.toml")
-    train, test = (
-        ps.read_table(asked.folder / f"{name}.parquet", schema) for name in (asked.train, asked.test)
-    )
+    files = (asked.folder / f"{name}.parquet" for name in (asked.train, asked.test))
+    train, test = (ps.read_table(file, schema) for file in files)
     started = time.perf_counter()
     synthetic = copula_baseline(train, train.n_rows)
     seconds = round(time.perf_counter() - started, 1)

@@ -276,7 +276,7 @@ def _known_categories(
     name: str, typed: pa.ChunkedArray, column: CategoricalColumn | OrdinalColumn
 ) -> pa.ChunkedArray:
     """Labels of the list; others go to the bucket, are learned privately, or are refused."""
-    if column.source == "private" and not column.categories:
+    if not column.categories:  # they are learned
         return typed
     # Blank text is a missing entry, unless the list holds it.
     if "" not in column.categories:
@@ -284,7 +284,7 @@ def _known_categories(
         _check_missing(name, typed, column)
     known = pc.or_(pc.is_in(typed, pa.array(column.categories)), pc.is_null(typed))
     n_bad = len(typed) - pc.sum(known).as_py()
-    if not n_bad or column.source == "private":
+    if not n_bad:
         return typed
     if not column.other:
         fail(name, n_bad, "are not in its list of categories; add them, or set other = true")

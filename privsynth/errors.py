@@ -60,7 +60,7 @@ class UsageError(PrivsynthError):
     exit_code = 2
 
 
-class ReleaseRefused(PrivsynthError):
+class ReleaseRefused(PrivsynthError):  # noqa: N818 - a refusal is an answer, no fault
     """A release that the policy refuses."""
 
     exit_code = 3

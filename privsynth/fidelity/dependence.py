@@ -65,7 +65,9 @@ class Association:
             "unit": "rows",
             "reference_rows": len(coded.control),
         }
-        if not has_control:
+        if has_control:
+            details["value_at_reference_rows"] = _difference(real, coded.small, coded.sizes)
+        else:
             details["reference_missing"] = NO_CONTROL
         return Score(
             metric=self.name,

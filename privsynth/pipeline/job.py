@@ -115,7 +115,7 @@ def refuse_early(schema: Schema, job: Job, noise: NoiseSource | None) -> None:
         raise SchemaError(
             f"column{plural} {', '.join(map(repr, names))}: the domain was read from the records "
             '(source = "data"), which a finite epsilon forbids; declare it (source = "declared"), '
-            'let the run learn it (source = "private"), or run with --no-privacy'
+            'let the run learn it (source = "private", without it), or run with --no-privacy'
         )
     if job.is_private and noise is not None and not noise.is_secret:
         raise ReleaseRefused("the noise is seeded: such a run is for tests, and is not released")

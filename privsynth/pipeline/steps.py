@@ -196,9 +196,9 @@ def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
             "synthesizer": model.name,
             **model.settings,
             "control": record.job.control,
-            "records": size_of(model).line,
         },
         ledger_entry=model.entry_id,
+        records=size_of(model),
         commands=(record.job.command(record.data),),
         hashes={"train, salted": record.split.train, "control, salted": record.split.control},
     )

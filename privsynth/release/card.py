@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from privsynth.report.format import number, percent
+from privsynth.report.format import number, percent, percent_at_most
 from privsynth.report.report import RiskReport
 from privsynth.report.subject import domain
 from privsynth.schema import Schema
@@ -46,6 +46,7 @@ def card(schema: Schema, report: RiskReport, n_rows: int, data: str) -> str:
         f"{number(n_rows)} rows, {len(schema.released)} columns, made by "
         f"privsynth {report.provenance['versions'].get('privsynth', '')}, run "
         f"`{report.provenance['run_id']}`. Every row is synthetic.\n",
+        _size(report),
         _privacy(report),
         _CONCLUSIONS,
         _columns(schema),
@@ -82,14 +83,26 @@ def _warning(report: RiskReport) -> str:
     return ""
 
 
+def _size(report: RiskReport) -> str:
+    """A warning where the records were few for the epsilon."""
+    size = report.provenance["records"]
+    if size is None or size["verdict"] == "ample":
+        return ""
+    return f"> **Few records for this ε ({size['verdict']}):** {_plain(size['line'])}.\n"
+
+
 def _privacy(report: RiskReport) -> str:
     claim, lines = report.claims[0], []
     if report.dp is not None and report.dp["meaning"]:
         steps = ", ".join(
-            f"{percent(each['before'])} to at most {percent(each['after_at_most'])}"
+            f"{percent(each['before'])} to at most {percent_at_most(each['after_at_most'])}"
             for each in report.dp["meaning"]
         )
-        lines = [f"What that means: a suspicion about a person may grow from {steps}.\n"]
+        lines = [
+            "What that means: a suspicion that a person is in the records may grow from "
+            f"{steps}. What is suspected of the value in a person's record may grow further, as "
+            "the report says.\n"
+        ]
     return "\n".join(
         [
             "## Privacy statement\n",

@@ -133,6 +133,8 @@ def _tested_finding(facts: Sequence[Fact], policy: Policy) -> str:
         ]
     elif len(facts) == undecided:
         parts = [f"No attack was conclusive: {facts[0].reason}"]
+    weak = sum(fact.trial.is_weak for fact in facts if fact.trial)
+    parts += [f"{weak} of {len(facts)} attacks did no better than guessing"] if weak else []
     return "; ".join(parts) + "."
 
 

@@ -71,6 +71,11 @@ class Trial:
     tool: str = ""
     guards: tuple[str, ...] = ()
 
+    @property
+    def is_weak(self) -> bool:
+        """Whether the attack did no better on members than guessing does without the table."""
+        return self.prior is not None and self.member.value <= self.prior.value
+
 
 @dataclass(frozen=True)
 class Fact:

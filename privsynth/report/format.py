@@ -79,3 +79,12 @@ def percent(value: float | None) -> str:
     near_the_edge = value < 0.095 or value > 0.985
     text = f"{100 * value:.1f}" if near_the_edge else f"{100 * value:.0f}"
     return f"{text.removesuffix('.0')} %"
+
+
+def percent_at_most(value: float) -> str:
+    """An upper bound on a share in per cent: rounded up, so that it stays one.
+
+    >>> percent_at_most(0.7311), percent_at_most(0.5)
+    ('73.2 %', '50 %')
+    """
+    return f"{math.ceil(1000 * value - 1e-9) / 10:.1f}".removesuffix(".0") + " %"

@@ -29,7 +29,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Epsilon (ε) and delta (δ)",
         "The guarantee: whether or not one unit is in the data, the probability of any output "
-        "changes at most by the factor e to the power ε, but for a probability of δ.",
+        "changes at most by the factor e to the power ε, and by δ on top of it.",
     ),
     (
         "Excess",

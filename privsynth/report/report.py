@@ -21,6 +21,7 @@ from privsynth.report.policy import Policy
 from privsynth.report.statement import privacy_statement, trade_off_figure
 from privsynth.report.subject import subject_of
 from privsynth.schema import Schema
+from privsynth.schema.viability import Viability
 
 SCHEMA_ID = "privsynth/risk-report/1"
 
@@ -56,7 +57,9 @@ def installed_versions() -> dict[str, str]:
 class Provenance:
     """Which run made the table: what another person needs to do it again.
 
-    `commands`, `hashes` and `seconds` speak of the real records and stay with the controller.
+    `records` says whether there were records enough for the epsilon, by their public number or
+    its private estimate. `commands`, `hashes` and `seconds` speak of the real records and stay
+    with the controller.
     """
 
     run_id: str
@@ -65,6 +68,7 @@ class Provenance:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=installed_versions)
     ledger_entry: str = ""
+    records: Viability | None = None
     commands: tuple[str, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None
@@ -179,7 +183,15 @@ def _require_keys(document: Mapping[str, Any]) -> None:
             document[name][key]
 
 
-_PUBLIC_PROVENANCE = ("run_id", "created", "model", "parameters", "versions", "ledger_entry")
+_PUBLIC_PROVENANCE = (
+    "run_id",
+    "created",
+    "model",
+    "parameters",
+    "versions",
+    "ledger_entry",
+    "records",
+)
 _PLAIN = ("edition", "subject", "context", "dp", "decision", "provenance")
 
 
@@ -237,6 +249,7 @@ def _provenance(
         "parameters": dict(provenance.parameters),
         "versions": dict(provenance.versions),
         "ledger_entry": provenance.ledger_entry,
+        "records": None if provenance.records is None else asdict(provenance.records),
         "controller": {
             "commands": list(provenance.commands),
             "hashes": dict(provenance.hashes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,22 @@ def privacy_statement(guarantee: Guarantee, schema: Schema) -> dict[str, Any]:
         "void": list(guarantee.void),
         "mechanisms": _spends(guarantee.plan.mechanisms, guarantee.budget.delta),
         "purposes": _purposes(guarantee.plan.mechanisms, guarantee.budget.delta),
-        "meaning": [
-            {"before": prior, "after_at_most": guarantee.suspicion(prior)} for prior in PRIORS
-        ]
-        if guarantee.holds
-        else [],
+        "meaning": [_meaning(guarantee, prior) for prior in PRIORS] if guarantee.holds else [],
         "public_quantities": list(_public_quantities(schema)),
+    }
+
+
+def _meaning(guarantee: Guarantee, prior: float) -> dict[str, float]:
+    """What a suspicion becomes at most: of being in the table, and of holding a certain value.
+
+    Two values of one person are two tables that differ by an exchange, so the second is bounded
+    by the epsilon of replace-one alone.
+    """
+    of_value = replace(guarantee, epsilon_spent=guarantee.epsilon_replace_one)
+    return {
+        "before": prior,
+        "after_at_most": guarantee.suspicion(prior),
+        "value_after_at_most": of_value.suspicion(prior),
     }
 
 
@@ -83,17 +93,23 @@ class Ceiling:
     excess: float
 
 
-def ceiling_of(guarantee: Guarantee | None, control: Rate | None) -> Ceiling | None:
+def ceiling_of(
+    guarantee: Guarantee | None, control: Rate | None, n_persons: int = 1
+) -> Ceiling | None:
     """The ceiling over every control rate that agrees with what was counted; none without proof.
 
     At a false positive rate b the proof allows a member rate of 1 - f(b) (Kulynych et al. 2025).
     A control rate is an estimate, so the interval around it is searched, not the point alone:
     no hit in few trials does not show that there is never one.
+
+    That bounds an attack on a named person. A query that may hit any one of `n_persons` persons
+    has a rate that is the sum of theirs: f is convex, so at most n (1 - f(b / n)).
     """
     if guarantee is None or not guarantee.holds or control is None:
         return None
     rates = np.linspace(*control.interval(), _GRID_AROUND_CONTROL)
-    allowed = 1 - trade_off(guarantee.plan.mechanisms, rates)
+    of_each = 1 - trade_off(guarantee.plan.mechanisms, rates / n_persons)
+    allowed = np.minimum(1.0, n_persons * of_each)
     return Ceiling(float(allowed.max()), float((allowed - rates).max()))
 
 

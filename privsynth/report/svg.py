@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 
 def drawing(
@@ -93,11 +93,6 @@ def clipped(words: str, length: int) -> str:
     'marital…'
     """
     return words if len(words) <= length else f"{words[: length - 1]}…"
-
-
-def escaped(words: object) -> Markup:
-    """Text that cannot be taken for markup."""
-    return escape(words)
 
 
 def _runs(columns: Sequence[int]) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
 from privsynth.report.facts import INCONCLUSIVE, SIGNS, Claim, Fact, Interval, Proportion
-from privsynth.report.format import at_most, cell, number, percent, rate
+from privsynth.report.format import at_most, cell, number, percent, percent_at_most, rate
 from privsynth.report.report import RiskReport
 
 Row = Sequence[object]
@@ -26,6 +26,7 @@ class Block:
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
     failures: tuple[Mapping[str, str], ...]
+    weak: tuple[str, ...]
     models: tuple[Mapping[str, str], ...]
     more: tuple[Row, ...]
 
@@ -50,10 +51,24 @@ def score_rows(facts: Iterable[Fact]) -> list[Row]:
             "inconclusive" if fact.value is None else rate(_float(fact.value)),
             rate(fact.reference),
             fact.reference_name or "–",
-            _sentence(fact.reason) if fact.reason else fact.note,
+            _sentence(fact.reason) if fact.reason else _reading(fact),
         )
         for fact in facts
     ]
+
+
+def _reading(fact: Fact) -> str:
+    """Which way is better, and what makes the reference hard to compare with."""
+    of_few, missing = (
+        fact.details.get(key) for key in ("value_at_reference_rows", "reference_missing")
+    )
+    parts = [fact.note]
+    if of_few is not None:
+        rows = number(fact.details.get("reference_rows"))
+        parts.append(f"on as few rows as the reference ({rows}): {rate(_float(of_few))}")
+    if missing:
+        parts.append(f"no reference: {missing}")
+    return "; ".join(parts)
 
 
 def in_order(facts: Iterable[Fact]) -> list[Fact]:
@@ -124,8 +139,12 @@ def purpose_rows(dp: Mapping[str, Any]) -> list[Row]:
 
 
 def meaning_rows(dp: Mapping[str, Any]) -> list[Row]:
-    """Suspicions before and after."""
-    return [(percent(each["before"]), percent(each["after_at_most"])) for each in dp["meaning"]]
+    """Suspicions before and after: of being in the data, and of holding a certain value."""
+    keys = ("after_at_most", "value_after_at_most")
+    return [
+        (percent(each["before"]), *(percent_at_most(each[key]) for key in keys))
+        for each in dp["meaning"]
+    ]
 
 
 def column_rows(subject: Mapping[str, Any]) -> list[Row]:
@@ -216,8 +235,8 @@ def _proof_line(report: RiskReport) -> str:
     if dp["void"]:
         return "The proof is void, so nothing bounds what a stronger attack could learn."
     return (
-        f"With probability at most {number(dp['delta'])} the bound of the proof may fail, and "
-        f"within the bound a suspicion may still grow as the table under “What ε means” says."
+        f"The proof leaves a slack of δ = {number(dp['delta'])} outside its bound, and within the "
+        "bound a suspicion may still grow as the table under “What ε means” says."
     )
 
 
@@ -235,6 +254,7 @@ def _block(criterion: Criterion, facts: Sequence[Fact], report: RiskReport) -> B
         failures=tuple(
             {"title": f.title, "reason": _sentence(f.reason)} for f in facts if f.reason
         ),
+        weak=tuple(fact.title for fact in ran if fact.trial and fact.trial.is_weak),
         models=tuple(_models(ran)),
         more=tuple(_more(fact) for fact in ran),
     )

@@ -21,6 +21,9 @@ NO_CONTROL = "there is no control record to attack; split with a control share a
 
 _NOTHING_TOLERATED: frozenset[Criterion] = frozenset({"copies", "identifiers"})
 
+_COINCIDENCE = 0.1
+"""The p-value from which an excess of copies may pass for chance."""
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -140,14 +143,18 @@ class AttackResult:
 
         Supported where the upper limit is under it, not supported where the lower limit is over
         it, inconclusive between the two. Of copies and identifiers nothing is tolerated: there
-        an excess whose lower limit is above 0 is not supported, whatever the threshold.
+        an excess whose lower limit is above 0 is not supported, whatever the threshold, and one
+        that chance would give in fewer than one run of ten is inconclusive at best.
         """
         if not 0 < threshold <= 1:
             raise UsageError("the threshold of a risk must be above 0 and at most 1")
         if isinstance(self.excess, Inconclusive):
             return Verdict.INCONCLUSIVE
-        if self.excess.low > (0 if self.criterion in _NOTHING_TOLERATED else threshold):
+        strict = self.criterion in _NOTHING_TOLERATED
+        if self.excess.low > (0 if strict else threshold):
             return Verdict.NOT_SUPPORTED
+        if strict and self.p_value is not None and self.p_value < _COINCIDENCE:
+            return Verdict.INCONCLUSIVE
         return Verdict.SUPPORTED if self.excess.high < threshold else Verdict.INCONCLUSIVE
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ from privsynth.risk.base import (
 )
 from privsynth.risk.details import common_details, rate_details
 from privsynth.risk.plain import PlainTable, PlainTables, all_rows_of, plain_tables, some_rows
-from privsynth.risk.statistics import MIN_TRIALS, compare
+from privsynth.risk.statistics import MIN_TRIALS, compare, design_effect, p_value, widened
 from privsynth.table import Tables
 
 THREAT_MODEL = ThreatModel(
@@ -77,10 +77,12 @@ class SinglingOut:
         if not queries:
             return Failure(attack, title, "no predicate fits exactly one synthetic record")
         hits = anonymeter.singled_out(queries, tables.train)
-        member, control = _rate(hits), None
+        member, control, others = _rate(hits), None, hits[:0]
         if tables.control.n_rows:
-            control = _rate(anonymeter.singled_out(queries, tables.control))
-        excess, p = _compared(tables, member, control)
+            others = anonymeter.singled_out(queries, tables.control)
+            control = _rate(others)
+        effect = design_effect((hits, others))
+        excess, p = _compared(tables, (hits, others), effect)
         guesses = anonymeter.random_queries(tables.synthetic, self.n_queries, width, seed)
         return AttackResult(
             attack=attack,
@@ -97,6 +99,7 @@ class SinglingOut:
             persons=len(np.unique(hits[hits >= 0])),
             tool=anonymeter.tool(),
             details=dict(_details(tables, width, seed))
+            | {"queries_that_count_as_one": effect}
             | rate_details(member, control)
             | common_details(tables),
             guards=anonymeter.guards(2, 3, 4, 5, 8, 13, 14),
@@ -104,14 +107,24 @@ class SinglingOut:
 
 
 def _compared(
-    tables: PlainTables, member: Rate, control: Rate | None
+    tables: PlainTables, sides: tuple[NDArray[Any], NDArray[Any]], effect: float
 ) -> tuple[Risk | Inconclusive, float | None]:
-    """Excess and p-value; a thousand queries on a handful of persons decide nothing."""
+    """Excess and p-value; a thousand queries on a handful of persons decide nothing.
+
+    Many queries single out the same person, so the interval is that of fewer queries, and the
+    p-value is that of the persons who were singled out.
+    """
     n_persons = tables.train.n_persons
-    if control is not None and n_persons < MIN_TRIALS:
+    if not tables.control.n_rows:
+        return compare(_rate(sides[0]), None)
+    if n_persons < MIN_TRIALS:
         reason = f"only {n_persons} persons a side; at least {MIN_TRIALS} are needed"
         return Inconclusive(reason), None
-    return compare(member, control)
+    excess, _ = compare(*map(_rate, sides))
+    if isinstance(excess, Inconclusive):
+        return excess, None
+    persons = (Rate(len(np.unique(side[side >= 0])), n_persons) for side in sides)
+    return widened(excess, effect), p_value(*persons)
 
 
 def _names(width: int) -> tuple[str, str]:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
 from privsynth.risk.base import NO_CONTROL, Rate, Risk
@@ -69,6 +74,32 @@ def compare(member: Rate, control: Rate | None) -> tuple[Risk | Inconclusive, fl
         counts = f"{member.total} trials on train and {control.total} on control records"
         return Inconclusive(f"only {counts}; at least {MIN_TRIALS} each are needed"), None
     return excess(member, control), p_value(member, control)
+
+
+def design_effect(sides: Sequence[NDArray[Any]]) -> float:
+    """How many trials count as one where several hit one person (Kish 1965): sum k² / sum k.
+
+    `sides` gives the person whom each trial hit, -1 for none, a person's number being its own on
+    each side; k is how often a person was hit.
+
+    >>> design_effect([np.array([4, 4, 4, -1]), np.array([7, -1, -1, -1])])
+    2.5
+    """
+    counts = np.concatenate([np.unique(s[s >= 0], return_counts=True)[1] for s in sides])
+    return float((counts**2).sum() / counts.sum()) if len(counts) else 1.0
+
+
+def widened(risk: Risk, effect: float) -> Risk:
+    """The interval as it is where `effect` trials count as one.
+
+    >>> widened(Risk(0.01, -0.01, 0.04), effect=4.0)
+    Risk(value=0.01, low=-0.03, high=0.07, confidence=0.95)
+    """
+    low, high = (
+        round(risk.value + math.sqrt(effect) * (limit - risk.value), 12)
+        for limit in (risk.low, risk.high)
+    )
+    return replace(risk, low=max(-1.0, low), high=min(1.0, high))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -38,6 +38,8 @@ class _Range(_Declared):
         lower, upper = getattr(self, "lower"), getattr(self, "upper")  # noqa: B009
         if (lower is None or upper is None) and self.source != "private":
             raise ValueError('lower and upper are needed, or source = "private"')
+        if lower is not None and upper is not None and self.source == "private":
+            raise ValueError('source = "private" learns the range: leave lower and upper out')
         if lower is not None and upper is not None and not lower < upper:
             raise ValueError("lower must be less than upper")
         return self
@@ -99,6 +101,8 @@ class _Categories(_Declared):
     def _categories_make_sense(self) -> _Categories:
         if not self.categories and self.source != "private":
             raise ValueError('categories are needed, or source = "private"')
+        if self.categories and self.source == "private":
+            raise ValueError('source = "private" learns the categories: leave the list out')
         if len(set(self.categories)) != len(self.categories):
             raise ValueError("categories repeat a value")
         if OTHER in self.categories:

@@ -39,7 +39,9 @@ source = "data" marks a range or a category list that was read from the records.
 privacy guarantee refuses it. Replace it by what anybody may know:
   source = "declared"       you state it: write the range or list that could occur
   source = "documentation"  a code book states it
-  source = "private"        the run learns it, for a share of the budget
+  source = "private"        the run learns it, for a share of the budget: delete what stands here
+kind, missing, granularity and max_rows_per_unit were read from the records too, and have no source:
+a run takes them for public facts on your word.
 role is quasi_identifier, sensitive, target, identifier or ordinary (the default).
 """
 

@@ -99,7 +99,7 @@ class FittedSynthesizer(ABC):
         while n_kept < n_rows:
             _refuse_hopeless(n_kept, n_drawn, n_rows)
             wanted = min(_CHUNK_ROWS, _draws_needed(n_rows - n_kept, n_kept, n_drawn))
-            drawn = derived(self._draw(wanted, given, where, rng))
+            drawn = derived(self._draw(wanted, given, where, rng), where)
             valid = drawn.take(satisfied(drawn))
             valid = valid.take(np.arange(min(valid.n_rows, n_rows - n_kept)))
             kept.append(valid.data)
@@ -274,7 +274,7 @@ def load_fitted(folder: str | Path) -> FittedSynthesizer:
         ) from None
     except Exception as error:
         raise ModelError(f"{folder}: the model cannot be read ({type(error).__name__})") from None
-    if document.get("format") != _MODEL_FORMAT:
+    if not isinstance(document, dict) or document.get("format") != _MODEL_FORMAT:
         raise ModelError(f"{folder}: not a model of the format {_MODEL_FORMAT}")
     try:
         schema = Schema.parse(document["schema"])

@@ -7,7 +7,7 @@ Constraints are numbered from 1, as they stand in the schema file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -50,10 +50,11 @@ def satisfied(table: Table) -> Mask:
     return kept
 
 
-def derived(table: Table) -> Table:
+def derived(table: Table, held: Collection[str] = ()) -> Table:
     """The table with each functionally dependent column set to what its rule says.
 
-    A drawn record then keeps such a rule by construction, instead of being drawn again.
+    A drawn record then keeps such a rule by construction, instead of being drawn again. Columns
+    that are `held` stay as they are.
 
     >>> from privsynth.schema import Schema
     >>> schema = Schema.parse({"dataset": {"id": "d"}, "columns": {
@@ -67,7 +68,9 @@ def derived(table: Table) -> Table:
     """
     data = table.data
     for rule in table.schema.constraints:
-        if isinstance(rule, FunctionalDependency) and set(columns_of(rule)) <= set(table.columns):
+        if not isinstance(rule, FunctionalDependency) or rule.determines in held:
+            continue
+        if set(columns_of(rule)) <= set(table.columns):
             given = data.column(rule.column).cast(pa.string())
             row = pc.index_in(given, pa.array(list(rule.mapping)))
             said = pa.array(list(rule.mapping.values())).take(row.combine_chunks())

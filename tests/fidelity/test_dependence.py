@@ -35,6 +35,9 @@ def test_lost_dependence_shows(tables: Tables, shuffled_columns: Tables) -> None
     assert bad.value > 3 * good.value
     assert good.reference is not None
     assert good.reference < bad.value
+    few = good.details["value_at_reference_rows"]
+    assert isinstance(few, float)
+    assert few == pytest.approx(good.reference, rel=0.5)
 
 
 def test_matrices_are_symmetric_with_ones_on_the_diagonal(tables: Tables) -> None:

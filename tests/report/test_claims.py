@@ -49,6 +49,15 @@ def test_one_attack_that_succeeds_is_enough(example):
     assert claim.evidence == ("testing.linkability", "testing.linkability.2")
 
 
+def test_attacks_that_do_no_better_than_guessing_are_counted_in_the_finding(example):
+    weak = example.attack("inference_x", "Inference of x", "inference", example.GUESSER, prior=0.2)
+    strong = example.attack("inference_y", "Inference of y", "inference", example.GUESSER, prior=0)
+    claim = by_title(example.example_report(attacks=(weak, strong)))
+    finding = claim["Inference of a sensitive value"].finding
+    assert "1 of 2 attacks did no better than guessing" in finding
+    assert "guessing" not in claim["Copies of records"].finding
+
+
 def test_a_criterion_that_nobody_tested_is_open(example):
     report = example.example_report(attacks=())
     assert {claim.status for claim in report.claims if claim.basis == "tested"} == {"inconclusive"}

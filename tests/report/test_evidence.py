@@ -56,6 +56,21 @@ def test_no_hit_in_few_control_trials_does_not_put_the_ceiling_at_the_floor(exam
     assert trial.ceiling_excess > 0.01
 
 
+def test_a_query_that_may_hit_anybody_is_bounded_by_the_sum_over_persons(example):
+    guarantee = example.guarantee()
+    one = example.attacks()[2]
+    many = replace(one, details={"persons_a_side": 1000})
+    found = facts_of(example, guarantee, attacks=(one, many))
+    named, anybody = (
+        found[f"testing.{name}"].trial
+        for name in ("singling_out_univariate", "singling_out_univariate.2")
+    )
+    _, high = one.control.interval()
+    missed = trade_off(guarantee.plan.mechanisms, np.array([high / 1000]))
+    assert anybody.ceiling == pytest.approx(min(1, 1000 * (1 - missed[0])))
+    assert named.ceiling < anybody.ceiling <= 1
+
+
 @pytest.mark.parametrize("guarantee", ["none", "no privacy", "void"])
 def test_there_is_no_ceiling_without_a_proof_that_holds(example, guarantee):
     given = {

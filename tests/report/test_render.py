@@ -66,6 +66,28 @@ def test_the_page_stands_alone(page):
     assert set(re.findall(r"https?://[^\"' <]+", page)) == {"http://www.w3.org/2000/svg"}
 
 
+def test_both_editions_say_on_their_front_whether_the_records_were_enough(page, example):
+    front = page.split('id="verdicts-h"')[0]
+    assert "Are there records enough for this ε? Thin." in front
+    assert "about 40,000 would be ample" in front
+    without = render_html(example.example_report(private=False))
+    assert "records enough" not in without
+
+
+def test_a_weak_attack_and_a_small_reference_are_named(example):
+    weak = example.attack("inference_x", "Inference of x", "inference", example.GUESSER, prior=0.2)
+    details = {"value_at_reference_rows": 0.321, "reference_rows": 92}
+    score = example.score("tvd_1way", "1-way distance", "marginals", 0.1, 0.3, details=details)
+    lone = example.score(
+        "detection", "Detection", "detection", 0.1, None, details={"reference_missing": "too few"}
+    )
+    report = example.example_report(attacks=(weak,), scores=(score, lone))
+    page = render_html(report)
+    assert "No better than guessing: Inference of x." in page
+    assert "on as few rows as the reference (92): 0.321" in page
+    assert "no reference: too few" in page
+
+
 def test_every_link_leads_somewhere_and_ids_differ(page):
     found = Page(page)
     ids = [attrs["id"] for _, attrs in found.tags if "id" in attrs]
@@ -88,6 +110,13 @@ def test_the_page_can_be_read_by_a_screen_reader(page):
     assert all(attrs["role"] == "img" for attrs in drawings)
     tables = len(found.all("table"))
     assert len(found.all("caption")) + 1 == tables  # the verdict table has a heading instead
+
+
+def test_what_is_folded_away_can_be_told_apart_by_ear(page):
+    assert "<span hidden" not in page
+    summaries = re.findall(r"<summary>(.*?)</summary>", page, re.DOTALL)
+    assert len(summaries) > 8
+    assert len(set(summaries)) == len(summaries)
 
 
 def test_each_chart_has_its_numbers_behind_it(pages):
@@ -131,7 +160,7 @@ def test_the_privacy_statement_is_complete(page):
         "DP-SGD, 600 steps, sample rate 0.05, noise multiplier 5.4",
         "a person (column &#39;patient_no&#39;, at most 3 rows)",
         "the number of privacy units in the table",
-        "73 %",
+        "72.9 %",
     ):
         assert words in page
 

@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -86,6 +87,16 @@ def test_what_epsilon_means_is_computed(report):
     meaning = {each["before"]: each["after_at_most"] for each in report.dp["meaning"]}
     assert meaning[0.5] == pytest.approx(0.7285, abs=1e-4)
     assert meaning[0.01] == pytest.approx(0.0264, abs=1e-4)
+
+
+def test_a_suspicion_of_a_value_is_bounded_by_replace_one(report):
+    odds = math.exp(report.dp["epsilon_replace_one"])
+    assert report.dp["epsilon_replace_one"] > report.dp["epsilon"]
+    for each in report.dp["meaning"]:
+        before = each["before"]
+        bound = before * odds / (before * odds + 1 - before)
+        assert each["value_after_at_most"] == pytest.approx(bound)
+        assert each["value_after_at_most"] > each["after_at_most"]
 
 
 def test_a_void_claim_draws_no_conclusions(example):

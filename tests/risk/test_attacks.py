@@ -1,5 +1,6 @@
 """Singling out, linkability and inference: what they find, and what they say when they cannot."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from privsynth.risk.inference import Inference
 from privsynth.risk.linkability import Linkability, dealt
 from privsynth.risk.plain import PlainTable
 from privsynth.risk.singling_out import SinglingOut
+from privsynth.risk.statistics import excess
 from privsynth.schema import Schema
 from privsynth.table import Table, Tables
 
@@ -100,6 +102,20 @@ def test_singling_out_needs_as_many_columns_as_it_uses() -> None:
     results = run(SinglingOut(n_queries=20, n_columns=(1, 3)), Tables(table, table, table))
     assert done(results["singling_out_univariate"]).member.value == 1
     assert isinstance(results["singling_out_3"], Failure)
+
+
+def test_queries_that_isolate_the_same_person_count_once(make_tables: MakeTables) -> None:
+    for result in run(SinglingOut(n_queries=400), make_tables(60, 60, 400)).values():
+        found = done(result)
+        assert found.control is not None
+        assert isinstance(found.excess, Risk)
+        plain = excess(found.member, found.control)
+        effect = found.details["queries_that_count_as_one"]
+        assert effect >= 1
+        assert found.excess.high - found.excess.value == pytest.approx(
+            math.sqrt(float(effect)) * (plain.high - plain.value)
+        )
+    assert effect > 1
 
 
 def test_nobody_can_be_singled_out_where_all_are_alike() -> None:

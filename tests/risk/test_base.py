@@ -5,6 +5,7 @@ from scipy.stats import binom
 
 from privsynth.errors import Inconclusive, UsageError
 from privsynth.risk.base import AttackResult, Failure, Rate, Risk, ThreatModel, Verdict, timed
+from privsynth.risk.statistics import compare
 
 RESULT = AttackResult(
     attack="inference_x",
@@ -57,6 +58,16 @@ def test_of_copies_and_identifiers_nothing_is_tolerated(criterion: str) -> None:
     assert small.verdict(0.05) is Verdict.NOT_SUPPORTED
     none = replace(small, excess=Risk(0.0, 0.0, 0.0))
     assert none.verdict(0.05) is Verdict.SUPPORTED
+
+
+def test_copies_that_chance_hardly_explains_are_not_called_supported() -> None:
+    excess, p = compare(Rate(25, 828), Rate(0, 92))
+    few = replace(RESULT, criterion="copies", excess=excess, p_value=p)
+    assert isinstance(excess, Risk)
+    assert excess.low < 0 < excess.high < 0.1
+    assert few.verdict(0.1) is Verdict.INCONCLUSIVE
+    assert replace(few, p_value=0.4).verdict(0.1) is Verdict.SUPPORTED
+    assert replace(few, criterion="inference").verdict(0.1) is Verdict.SUPPORTED
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1.1, float("nan")])

@@ -8,10 +8,12 @@ from privsynth.risk.base import Rate, Risk
 from privsynth.risk.statistics import (
     MIN_TRIALS,
     compare,
+    design_effect,
     excess,
     holm,
     p_value,
     residual,
+    widened,
     wilson,
 )
 
@@ -58,6 +60,25 @@ def test_newcombe_covers_the_truth_as_often_as_it_says() -> None:
     pairs = zip(members.tolist(), controls.tolist(), strict=True)
     risks = [excess(Rate(m, 400), Rate(c, 400)) for m, c in pairs]
     assert 0.93 <= np.mean([risk.low <= 0.05 <= risk.high for risk in risks]) <= 0.97
+
+
+def test_hits_on_the_same_few_persons_widen_the_interval_to_what_chance_does() -> None:
+    rng, spans = np.random.default_rng(1), []
+    for _ in range(400):  # 60 persons a side, each hit by 20 queries or by none
+        sides = [np.repeat(np.where(rng.random(60) < 0.15, np.arange(60), -1), 20) for _ in "mc"]
+        plain = excess(*(Rate(int((side >= 0).sum()), len(side)) for side in sides))
+        wide = widened(plain, design_effect(sides))
+        spans.append([risk.low <= 0 <= risk.high for risk in (plain, wide)])
+    covers_plain, covers_wide = np.mean(spans, axis=0)
+    assert covers_plain < 0.5
+    assert covers_wide >= 0.93
+
+
+def test_hits_on_different_persons_leave_the_interval_as_it_is() -> None:
+    risk = excess(Rate(9, 100), Rate(4, 100))
+    once = np.where(np.arange(100) < 9, np.arange(100), -1)
+    assert design_effect([once, once[::-1]]) == design_effect([once[:0]]) == 1
+    assert widened(risk, 1.0).high == pytest.approx(risk.high)
 
 
 def test_p_value_is_one_sided() -> None:

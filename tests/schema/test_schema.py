@@ -167,6 +167,11 @@ def test_free_text_needs_a_decision():
     ("column", "message"),
     [
         ({"kind": "integer", "lower": 0}, 'lower and upper are needed, or source = "private"'),
+        # what `inspect` read from the records, with nothing but the word changed
+        ({"kind": "integer", "lower": 0, "upper": 9, "source": "private"},
+         'source = "private" learns the range: leave lower and upper out'),
+        ({"kind": "ordinal", "categories": ["a"], "source": "private"},
+         'source = "private" learns the categories: leave the list out'),
         ({"kind": "numeric"}, 'lower and upper are needed, or source = "private"'),
         ({"kind": "integer", "lower": 5, "upper": 5}, "lower must be less than upper"),
         ({"kind": "numeric", "lower": 1.0, "upper": 0.0}, "lower must be less than upper"),

@@ -121,6 +121,21 @@ def test_constraints_hold_in_every_row():
     assert not drawn.loc[drawn["ward"] == "C", "high"].any()
 
 
+def test_a_condition_on_a_dependent_column_is_kept():
+    document = clinic_schema().to_dict()
+    rule = {"kind": "functional_dependency", "column": "ward", "determines": "high"}
+    document["constraints"] = [rule | {"mapping": {"C": "false", "A": "true"}}]
+    schema = Schema.parse(document)
+    frame = clinic().to_pandas()
+    frame["name"], frame["nickname"] = "x", "y"
+    frame["high"] = frame["ward"] != "C"
+    few = Diffusion(steps=2, width=16, depth=1)
+    fitted = few.fit(Table.from_pandas(frame, schema), PrivacyBudget(5.0, 1e-5))
+    drawn = fitted.sample(100, where={"high": True}).to_pandas()
+    assert drawn["high"].all()
+    assert not (drawn["ward"] == "C").any()
+
+
 def test_the_charge_is_what_was_asked_and_every_step_was_made(fitted):
     guarantee = fitted.guarantee
     assert guarantee.is_private
@@ -149,6 +164,9 @@ def test_a_damaged_model_is_refused_in_one_line(fitted, tmp_path):
     document["codebook"]["columns"].popitem()
     (tmp_path / "model.json").write_text(json.dumps(document))
     with pytest.raises(ModelError, match="damaged"):
+        load_fitted(tmp_path)
+    (tmp_path / "model.json").write_text("[]")
+    with pytest.raises(ModelError, match="not a model"):
         load_fitted(tmp_path)
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):
