@@ -42,7 +42,7 @@ def spent(
             }
         )
     else:
-        _print(book, balances, entries)
+        _print(book, balances, entries, dataset)
 
 
 @app.command("cap")
@@ -79,9 +79,12 @@ def _balances(book: Ledger, entries: tuple[Entry, ...]) -> list[Balance]:
     return [balance for name in names for balance in book.balance(name)]
 
 
-def _print(book: Ledger, balances: list[Balance], entries: tuple[Entry, ...]) -> None:
+def _print(
+    book: Ledger, balances: list[Balance], entries: tuple[Entry, ...], dataset: str | None
+) -> None:
     if not entries:
-        show(f"{book.path}: nothing has been spent")
+        on_what = f" on data set {dataset!r}" if dataset else ""
+        show(f"{book.path}: nothing has been spent{on_what}")
         return
     header = ("data set", "unit", "purpose", ">jobs", ">ε spent", ">at δ", ">cap")
     accounts = grid(header, [_balance_row(balance) for balance in balances])

@@ -79,6 +79,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     0
     """
     argv = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    # Threads that spin while they wait make a busy machine crawl. Read once, when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         with _quiet():
             code = typer.main.get_command(app)(argv, prog_name="privsynth", standalone_mode=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,7 @@ def sample(
     from privsynth.cli.tables import require_suffix, write_as
     from privsynth.errors import UsageError
 
-    conditions = dict(map(_condition, where or ()))
+    conditions = _conditions(where or ())
     run = pipeline.RunFolder(folder)
     if output is None and conditions:
         raise UsageError("a table drawn under --where is not the run's own: name a file with -o")
@@ -55,6 +56,18 @@ def sample(
         print_json({"rows": table.n_rows, "columns": list(table.columns), "file": str(written)})
     else:
         show(f"{table.n_rows:,} synthetic rows in {written}; nothing was spent")
+
+
+def _conditions(texts: Sequence[str]) -> dict[str, str | None]:
+    """The value at which each column is held; a column held twice is refused."""
+    from privsynth.errors import UsageError
+
+    conditions: dict[str, str | None] = {}
+    for column, value in map(_condition, texts):
+        if column in conditions:
+            raise UsageError(f"--where names column {column!r} twice; hold it at one value")
+        conditions[column] = value
+    return conditions
 
 
 def _condition(text: str) -> tuple[str, str | None]:

@@ -56,7 +56,10 @@ _NAMES: Mapping[str, str] = {
     ),
     "mrn": r"_mrn_|_medical_record_",
     "iban": r"_iban_",
-    "account number": r"_(?:bank_)?account_?(?:number|no|nbr)_|_policy_(?:number|no)_",
+    "account number": (
+        r"_(?:bank_)?(?:account|acct)_?(?:number|no|nbr|to|from)_|_(?:to|from)_(?:account|acct)_"
+        r"|_policy_(?:number|no)_"
+    ),
     "card number": r"_card_?(?:number|no|nbr)_|_(?:credit|debit)_card_|_pan_",
     "ip address": r"_ip_(?:addr|address)_|_ipv?[46]?_$",
     "mac address": r"_mac_address_",

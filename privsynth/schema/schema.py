@@ -63,6 +63,9 @@ class Schema(BaseModel):
             raise ValueError("privacy.max_rows_per_unit is for a unit that is a column")
         if unit != "row" and self.columns[unit].missing:
             raise ValueError(f"columns.{unit}: the privacy unit cannot be missing")
+        if unit != "row" and getattr(self.columns[unit], "other", False):
+            # Persons outside the list would become one, and adding one would replace another.
+            raise ValueError(f"columns.{unit}: the privacy unit cannot have other = true")
         for number, rule in enumerate(self.constraints, start=1):
             for name in columns_of(rule):
                 if name not in self.columns:

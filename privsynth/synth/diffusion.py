@@ -42,6 +42,7 @@ _RATE_WHEN_ROWS_ARE_PRIVATE = 0.05
 _BLOCK_ROWS = 1_024
 _BALANCE_ROUNDS, _BALANCE_ORDERS, _BALANCE_ROWS = 6, 8, 512
 _BALANCE_PACE, _LEAST_SHARE = 0.8, 1e-4
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 class Denoiser(nn.Module):
@@ -278,7 +279,7 @@ def reveal(
     table = denoiser.embed.weight.T.contiguous()  # (total + columns, width)
     h = (denoiser.embed.bias + table[total:].sum(0)).repeat(rows, 1)
     codes = torch.zeros(rows, n_columns, dtype=torch.long)
-    marginals = {}
+    marginals, drawn = {}, list[int]()
     free = [j for j in rng.permutation(n_columns).tolist() if j not in given]
     for j in [*given, *free]:
         start = int(denoiser.offsets[j])
@@ -290,16 +291,31 @@ def reveal(
                 denoiser.body(h), denoiser.head.weight[one], denoiser.head.bias[one]
             )
             shares = (logits + denoiser.log_shares[one]).softmax(1)
-            codes[:, j], marginals[j] = draw_codes(shares, generator), shares.mean(0)
+            key = codes[:, drawn[int(rng.integers(len(drawn)))]] if drawn else codes[:, j]
+            codes[:, j] = draw_codes(shares, spread(key, generator))
+            marginals[j] = shares.mean(0)
+        drawn.append(j)
         h += table[start + codes[:, j]] - table[total + j]
     return codes, marginals
 
 
-def draw_codes(shares: Tensor, generator: torch.Generator) -> Tensor:
-    """One code a row from its distribution, (rows,), by inverting the cumulative one."""
+def draw_codes(shares: Tensor, u: Tensor) -> Tensor:
+    """One code a row from its distribution, (rows,), by inverting the cumulative one at u."""
     cumulative = shares.cumsum(1)
-    u = torch.rand(len(shares), 1, generator=generator) * cumulative[:, -1:]
-    return (cumulative < u).sum(1).clamp_max(shares.shape[1] - 1)
+    return (cumulative < u[:, None] * cumulative[:, -1:]).sum(1).clamp_max(shares.shape[1] - 1)
+
+
+def spread(key: Tensor, generator: torch.Generator) -> Tensor:
+    """Uniform numbers, (rows,), that lie evenly over [0, 1) among the rows of each key.
+
+    Each is uniform by itself; rows of one key get neighbouring terms of a golden-ratio sequence,
+    so that counts of codes given the key vary less from draw to draw than independent ones.
+    """
+    order = (key + torch.rand(len(key), generator=generator)).argsort()
+    u = torch.empty(len(key), dtype=torch.float64)
+    start = torch.rand(1, generator=generator, dtype=torch.float64)
+    u[order] = (start + torch.arange(len(key), dtype=torch.float64) * _GOLDEN) % 1.0
+    return u.float()
 
 
 @torch.no_grad()

@@ -162,6 +162,7 @@ def test_sample_in_a_process_of_its_own(ward: Ward, run_folder: Path) -> None:
         (("--where", "sex"), "--where takes COLUMN=VALUE"),
         (("--where", "sex=f"), "name a file with -o"),
         (("--where", "sex=x", "-o", "few.csv"), "column 'sex'"),
+        (("--where", "sex=f", "--where", "sex=m", "-o", "few.csv"), "names column 'sex' twice"),
         (("--where", "height=3", "-o", "few.csv"), "column 'height'"),
         (("-o", "few.xlsx"), "name a .parquet or a .csv file"),
         (("--rows", 0, "-o", "few.csv"), "at least 1"),
@@ -191,6 +192,8 @@ def test_the_ledger_shows_what_was_spent(cli: Cli, ward: Ward, run_folder: Path)
     assert 0.9 < account["epsilon_spent"] <= 1.0
     assert "ward" in cli("ledger", "show").out
     assert cli("ledger", "show", "--dataset", "other", "--json").json["entries"] == []
+    other = cli("ledger", "show", "--dataset", "other").out
+    assert "nothing has been spent on data set 'other'" in other
 
 
 def test_an_unexpected_error_keeps_its_text_to_itself(

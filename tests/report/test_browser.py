@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from importlib.resources import files
 
 import pytest
 
@@ -65,3 +66,16 @@ def test_print_shows_what_is_folded_on_screen(page):
     words = subprocess.run([text, str(document), "-"], capture_output=True, text=True).stdout
     assert "Members missed, at least" in words  # a table that is folded on screen
     assert "Skip to the report" not in words
+
+
+def test_a_very_long_column_name_breaks_in_its_cell(tmp_path):
+    """Else the name alone fills the table's window, and every other cell is scrolled away."""
+    style = files("privsynth.report").joinpath("templates/style.css").read_text("utf-8")
+    row = f"<table><tbody><tr><th>{'x' * 150}</th><td>integer</td></tr></tbody></table>"
+    page = tmp_path / "long.html"
+    page.write_text(
+        f"<style>{style}</style><div class='scroll wide' style='width:900px'>{row}</div>"
+        "<script>document.title = 'wide ' + document.querySelector('table').offsetWidth</script>"
+    )
+    found = chromium("--virtual-time-budget=1000", "--dump-dom", page.as_uri())
+    assert int(re.search(r"<title>wide (\d+)", found).group(1)) <= 900

@@ -21,6 +21,7 @@ from privsynth.synth.diffusion import (
     hide,
     mean_shares,
     reveal,
+    spread,
 )
 from privsynth.table import Table
 
@@ -270,5 +271,15 @@ def test_balancing_brings_the_draws_to_the_private_marginals():
 
 def test_draws_follow_the_softmax_and_never_its_mode_alone():
     shares = torch.tensor([[0.7, 0.2, 0.1]]).repeat(20_000, 1)
-    drawn = draw_codes(shares, torch.Generator().manual_seed(0))
+    drawn = draw_codes(shares, torch.rand(20_000, generator=torch.Generator().manual_seed(0)))
     assert np.bincount(drawn) / 20_000 == pytest.approx([0.7, 0.2, 0.1], abs=0.02)
+
+
+def test_spread_numbers_are_uniform_by_themselves_and_even_within_a_key():
+    key = torch.arange(400) % 4
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.stack([spread(key, generator) for _ in range(500)])
+    assert draws[:, 17].mean() == pytest.approx(0.5, abs=0.05)
+    assert draws[:, 17].std() == pytest.approx(12**-0.5, abs=0.03)
+    below = (draws[:, key == 2] < 0.3).float().mean(1)  # of 100 rows, 30 are expected
+    assert below.std() < 0.5 * (0.3 * 0.7 / 100) ** 0.5
