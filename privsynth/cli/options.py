@@ -29,8 +29,8 @@ Delta = Annotated[
     float | None,
     typer.Option(
         metavar="D",
-        help="The chance that epsilon is exceeded, below 1 / number of units. By default the "
-        "largest power of ten up to 1 / (10 × units), at most 1e-5.",
+        help="The slack of the guarantee, below 1 / number of units. By default the largest power "
+        "of ten up to 1 / (10 × units), at most 1e-5.",
     ),
 ]
 NoPrivacy = Annotated[

@@ -127,7 +127,7 @@ class Diffusion(Synthesizer):
     max_grad_norm: float = 1.0
     learning_rate: float = 2e-3
     width: int = 192
-    depth: int = 2
+    depth: int = 1
     max_codes: int = 12
     measure_share: float = 0.15
     average_last: float = 0.5
