@@ -31,6 +31,7 @@ from privsynth.table import Array, Table
 
 _MODEL_FORMAT = "privsynth/model/1"
 LEAST_UNITS = 10
+_LARGEST_MODEL_FILE = 2**30  # bytes
 _BUILT_IN = ("privsynth.synth.diffusion",)
 _CHUNK_ROWS = 50_000
 
@@ -265,6 +266,7 @@ def load_fitted(folder: str | Path) -> FittedSynthesizer:
     from safetensors.numpy import load_file
 
     folder = Path(folder)
+    _refuse_oversized(folder)
     try:
         document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "weights.safetensors")
@@ -289,6 +291,14 @@ def load_fitted(folder: str | Path) -> FittedSynthesizer:
         return fitted_synthesizers.get(document["synthesizer"]).restored(saved)
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise ModelError(f"{folder}: the model file is damaged") from None
+
+
+def _refuse_oversized(folder: Path) -> None:
+    """Refuse a model folder that would fill the memory of who opens it."""
+    for name in ("model.json", "weights.safetensors"):
+        file = folder / name
+        if file.is_file() and file.stat().st_size > _LARGEST_MODEL_FILE:
+            raise ModelError(f"{folder}: {name} is larger than a model of this package can be")
 
 
 def completed(drawn: pa.Table, codebook: Codebook, rng: np.random.Generator) -> Table:

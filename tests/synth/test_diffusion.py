@@ -174,6 +174,14 @@ def test_a_damaged_model_is_refused_in_one_line(fitted, tmp_path):
         load_fitted(tmp_path)
 
 
+def test_a_model_too_large_to_be_one_is_refused_unread(fitted, tmp_path):
+    fitted.save(tmp_path)
+    with (tmp_path / "weights.safetensors").open("r+b") as file:
+        file.truncate(2**30 + 1)  # sparse: it takes no space
+    with pytest.raises(ModelError, match="larger than a model"):
+        load_fitted(tmp_path)
+
+
 def test_what_would_void_the_claim_is_refused_before_any_charge():
     ledger = Ledger()
     table = clinic(200)
