@@ -54,7 +54,7 @@ def clinic(n: int = 3_000, **privacy) -> Table:
     stay[rng.random(n) < 0.2] = pd.NA
     frame = pd.DataFrame(
         {
-            "patient": np.arange(n) + 70_000,
+            "patient": np.arange(n) + 918_273_645_000,
             "name": [f"Person Secret{i}" for i in range(n)],
             "nickname": [f"Nick{i}" for i in range(n)],
             "ward": ward,
@@ -154,7 +154,7 @@ def test_save_and_load_draw_the_same_and_hold_no_record(fitted, tmp_path):
         content = path.read_bytes()
         assert b"Secret" not in content
         assert b"Nick" not in content
-        assert b"7000" not in content
+        assert b"918273645" not in content
 
 
 def test_a_damaged_model_is_refused_in_one_line(fitted, tmp_path):
