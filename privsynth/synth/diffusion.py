@@ -287,10 +287,9 @@ def reveal(
             codes[:, j] = given[j]
         else:
             one = slice(start, start + denoiser.sizes[j])
-            logits = functional.linear(
-                denoiser.body(h), denoiser.head.weight[one], denoiser.head.bias[one]
-            )
-            shares = (logits + denoiser.log_shares[one]).softmax(1)
+            body = denoiser.body(h[:1] if j == free[0] else h)  # rows are alike until then
+            logits = functional.linear(body, denoiser.head.weight[one], denoiser.head.bias[one])
+            shares = (logits + denoiser.log_shares[one]).softmax(1).expand(rows, -1)
             key = codes[:, drawn[int(rng.integers(len(drawn)))]] if drawn else codes[:, j]
             codes[:, j] = draw_codes(shares, spread(key, generator))
             marginals[j] = shares.mean(0)
