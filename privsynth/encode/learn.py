@@ -82,15 +82,22 @@ def _asked(name: str, column: Column) -> list[tuple[str, str, bool]]:
 
 
 def _asked_of_range(name: str, column: RangeColumn) -> list[tuple[str, str, bool]]:
-    known = column.lower is not None and column.upper is not None
-    asked = [] if known else [(f"{name}: bounds", "lower and upper bound", False)]
+    asked = [] if _has_bounds(column) else [(f"{name}: bounds", "lower and upper bound", False)]
     if isinstance(column, NumericColumn) and column.granularity is None:
         asked.append((f"{name}: decimals", "number of decimals in use", False))
-    levels = n_levels(Grid.of(column).n_steps if known else None)
     return asked + [
         (f"{name}: bins, level {level}", "counts that place the bins", False)
-        for level in range(1, levels + 1)
+        for level in range(1, _levels(column) + 1)
     ]
+
+
+def _has_bounds(column: RangeColumn) -> bool:
+    return column.lower is not None and column.upper is not None
+
+
+def _levels(column: RangeColumn) -> int:
+    """How many levels of counts a range takes: asked for and taken by one rule."""
+    return n_levels(Grid.of(column).n_steps if _has_bounds(column) else None)
 
 
 @dataclass(frozen=True)
@@ -209,8 +216,7 @@ def _discovered(
 def _binned(learner: _Learner, name: str, column: RangeColumn) -> tuple[ColumnCode, Array]:
     """A range: noisy counts on its grid, grouped into bins of about equal share."""
     grid = _grid(learner, name, column)
-    known = column.lower is not None and column.upper is not None
-    levels = n_levels(Grid.of(column).n_steps if known else None)
+    levels = _levels(column)
     measurements = {
         level: learner.measurement(f"{name}: bins, level {level}") for level in range(1, levels + 1)
     }
@@ -241,7 +247,7 @@ def _by_level(learner: _Learner, measurements: dict[int, Measurement]) -> Count:
 def _grid(learner: _Learner, name: str, column: RangeColumn) -> Grid:
     """The grid of a range, with what had to be learned privately: its bounds, its decimals."""
     lower = upper = None
-    if column.lower is None or column.upper is None:
+    if not _has_bounds(column):
         lower, upper = _learned_bounds(learner, name, column)
     grid = Grid.of(column, lower, upper)
     if isinstance(column, NumericColumn) and column.granularity is None:

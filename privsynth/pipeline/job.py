@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from privsynth.errors import ReleaseRefused, SchemaError, UsageError
+from privsynth.errors import ReleaseRefused, UsageError
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.noise import NoiseSource
 from privsynth.schema import Schema
@@ -107,15 +107,6 @@ def default_delta(n_units: int) -> float:
 
 def refuse_early(schema: Schema, job: Job, noise: NoiseSource | None) -> None:
     """Refuse what can be known to be wrong without a look at the records."""
-    schema.require_text_decision()
-    if not schema.modelled:
-        raise SchemaError("no column is left to learn: all are keys or free text")
-    if job.is_private and (names := schema.from_data):
-        plural = "" if len(names) == 1 else "s"
-        raise SchemaError(
-            f"column{plural} {', '.join(map(repr, names))}: the domain was read from the records "
-            '(source = "data"), which a finite epsilon forbids; declare it (source = "declared"), '
-            'let the run learn it (source = "private", without it), or run with --no-privacy'
-        )
+    schema.require_learnable(job.is_private)
     if job.is_private and noise is not None and not noise.is_secret:
         raise ReleaseRefused("the noise is seeded: such a run is for tests, and is not released")

@@ -172,6 +172,20 @@ class Schema(BaseModel):
                     'action = "drop", or action = "fake" with a provider'
                 )
 
+    def require_learnable(self, is_private: bool) -> None:
+        """Refuse a schema from which no generator can learn, or not under a finite epsilon."""
+        self.require_text_decision()
+        if not self.modelled:
+            raise SchemaError("no column is left to learn: all are keys or free text")
+        if is_private and (names := self.from_data):
+            plural = "" if len(names) == 1 else "s"
+            raise SchemaError(
+                f"column{plural} {', '.join(map(repr, names))}: the domain was read from the "
+                'records (source = "data"), which a finite epsilon forbids; declare it (source = '
+                '"declared"), let the run learn it (source = "private", without it), or run with '
+                "--no-privacy"
+            )
+
     def __repr__(self) -> str:
         plural = "" if len(self.columns) == 1 else "s"
         return (

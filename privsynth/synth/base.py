@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from privsynth.encode import Codebook
-from privsynth.errors import DataError, ModelError, SchemaError, UsageError
+from privsynth.errors import ModelError, SchemaError, UsageError
+from privsynth.io import require_rows
 from privsynth.privacy.budget import PrivacyBudget, PrivacyUnit
 from privsynth.privacy.calibrate import calibrate
 from privsynth.privacy.guarantee import Guarantee
@@ -30,7 +31,6 @@ from privsynth.synth.constraints import derived, satisfied
 from privsynth.table import Array, Table
 
 _MODEL_FORMAT = "privsynth/model/1"
-LEAST_UNITS = 10
 _LARGEST_MODEL_FILE = 2**30  # bytes
 _BUILT_IN = ("privsynth.synth.diffusion",)
 _CHUNK_ROWS = 50_000
@@ -233,26 +233,10 @@ fitted_synthesizers: Registry[type[FittedSynthesizer]] = Registry("fitted_synthe
 
 def require_fit_possible(train: Table, budget: PrivacyBudget) -> None:
     """Refuse what would make the claim void, before anything is charged."""
-    schema = train.schema
-    schema.require_text_decision()
-    if not schema.modelled:
-        raise SchemaError("the schema has no column that a generator can learn")
-    if train.n_units < LEAST_UNITS:
-        raise DataError(
-            f"the table has {train.n_units} privacy units to learn from; at least "
-            f"{LEAST_UNITS} are needed"
-        )
-    if not budget.is_private:
-        return
-    budget.require_rows(train.n_units)
-    if schema.from_data:
-        first, *others = schema.from_data
-        more = f" (and {len(others)} more)" if others else ""
-        raise SchemaError(
-            f'column {first!r}{more}: source = "data" voids the guarantee; declare the range or '
-            'categories yourself (source = "declared"), let the run learn them privately '
-            '(source = "private"), or use --no-privacy'
-        )
+    train.schema.require_learnable(budget.is_private)
+    require_rows(train)
+    if budget.is_private:
+        budget.require_rows(train.n_units)
 
 
 def register_built_in() -> None:
