@@ -7,8 +7,9 @@ that were charged and not one more. Who holds no token cannot ask.
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from privsynth.errors import BudgetError
@@ -56,6 +57,28 @@ class Measurement:
             raise BudgetError(
                 f"measurement {self.name!r} was charged once and is asked for a second time"
             ) from None
+
+    def split(self, weights: Sequence[float]) -> list[Measurement]:
+        """The right to several measurements in place of one, at the same charge.
+
+        Weighing answer k by w_k, with squares that sum to 1, gives a vector of L2 sensitivity 1;
+        noise on it is noise of 1/w_k times the multiplier on each answer. The weights may follow
+        from earlier noisy answers, never from records.
+
+        >>> halves = Measurement("pairs", noise_multiplier=3.0).split([0.6, 0.8])
+        >>> [round(half.noise_multiplier, 2) for half in halves]
+        [5.0, 3.75]
+        """
+        if self.delta:
+            raise BudgetError(f"measurement {self.name!r} has a threshold and cannot be split")
+        if not all(weight > 0 for weight in weights):
+            raise BudgetError(f"measurement {self.name!r}: every part needs a weight above 0")
+        if math.fsum(weight * weight for weight in weights) > 1 + 1e-9:
+            raise BudgetError(f"measurement {self.name!r}: squares of the weights sum to above 1")
+        self.consume()
+        # the slack above is given back, so that rounding in the weights spends nothing
+        noises = [self.noise_multiplier * (1 + 1e-9) / weight for weight in weights]
+        return [Measurement(f"{self.name}, {k}", noise) for k, noise in enumerate(noises)]
 
     def __repr__(self) -> str:
         used = "unused" if self._unused else "used"

@@ -32,7 +32,7 @@ from privsynth.table import Array, Table
 
 _MODEL_FORMAT = "privsynth/model/1"
 _LARGEST_MODEL_FILE = 2**30  # bytes
-_BUILT_IN = ("privsynth.synth.diffusion",)
+_BUILT_IN = ("privsynth.synth.diffusion", "privsynth.synth.marginal")
 _CHUNK_ROWS = 50_000
 
 

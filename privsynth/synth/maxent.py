@@ -1,0 +1,242 @@
+"""The maximum-entropy table for noisy pairs, over all pairs of columns at once.
+
+p(x) ∝ exp(Σ_j bias[x_j] + Σ_{i<j} theta[x_i, x_j]), a Potts model over codes. A graphical model on
+a junction tree (MST, AIM) can hold few pairs, for its cliques grow exponentially; here particles
+stand in for the tree. They follow the model while its potentials grow from independence: each
+change of the potentials weighs them, poor weights resample them (a sequential Monte Carlo sampler,
+Del Moral, Doucet and Jasra 2006), and a Gibbs sweep moves them. A round costs one matrix product
+of the particles with the potentials, however many pairs there are.
+
+Noise is not fitted. Each pair's potentials have a normal prior of variance `scale`, learned from
+the noisy counts themselves (automatic relevance determination, MacKay 1992), so a cell moves away
+from what the rest implies only as far as its own precision supports.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from privsynth.progress import SILENT, Progress
+from privsynth.synth.pairs import NoisyPairs, column_of
+
+ROUNDS = 250
+_PACE = 0.1
+_BOUND = 8.0
+_MEMORY = 0.8  # of the running mean over rounds by which noise in the particles is averaged
+_FIRST_SCALE, _LEAST_SCALE, _LARGEST_SCALE = 0.25, 1e-4, 9.0
+_SCALE_FROM, _SCALE_EVERY = 20, 5
+_INDEPENDENT = 0.3
+_LEAST_SHARE = 1e-5
+_POOREST = 0.5
+_SWEEPS, _SWEEPS_GIVEN = 4, 25
+
+
+@dataclass(frozen=True, repr=False)
+class Potentials:
+    """Parameters of a pairwise model: `bias` (total,) and symmetric `theta` (total, total)."""
+
+    sizes: tuple[int, ...]
+    bias: Tensor
+    theta: Tensor
+
+    @classmethod
+    def zero(cls, sizes: Sequence[int]) -> Potentials:
+        """The potentials of the uniform table."""
+        return cls(tuple(sizes), torch.zeros(sum(sizes)), torch.zeros(sum(sizes), sum(sizes)))
+
+    def energy(self, onehot: Tensor) -> Tensor:
+        """Log weight of each row up to a constant, (rows,)."""
+        return 0.5 * ((onehot @ self.theta) * onehot).sum(1) + onehot @ self.bias
+
+    def __repr__(self) -> str:
+        return f"Potentials({len(self.sizes)} columns, {len(self.bias)} codes)"
+
+
+class Particles:
+    """Weighted one-hot rows, (rows, total), that stand for a distribution."""
+
+    def __init__(self, onehot: Tensor, sizes: Sequence[int], generator: torch.Generator) -> None:
+        self.onehot, self.sizes, self._generator = onehot, tuple(sizes), generator
+        self.log_weights = torch.zeros(len(onehot))
+
+    @classmethod
+    def independent(
+        cls, shares: Sequence[Tensor], n_rows: int, generator: torch.Generator
+    ) -> Particles:
+        """Rows whose columns are drawn on their own."""
+        drawn = [share.multinomial(n_rows, True, generator=generator) for share in shares]
+        sizes = [len(share) for share in shares]
+        return cls(one_hot(torch.stack(drawn, 1), sizes), sizes, generator)
+
+    @property
+    def weights(self) -> Tensor:
+        """Shares of the rows, (rows,), summing to 1."""
+        return self.log_weights.softmax(0)
+
+    @property
+    def effective_share(self) -> float:
+        """Effective sample size over the number of rows (Kish 1965)."""
+        return float(1 / self.weights.square().sum() / len(self.onehot))
+
+    def pair_shares(self) -> Tensor:
+        """Weighted shares of every pair of codes, (total, total); the diagonal holds the 1-ways."""
+        return (self.onehot * self.weights[:, None]).T @ self.onehot
+
+    def weigh(self, change: Potentials) -> None:
+        """Follow a change of the potentials by weights."""
+        self.log_weights += change.energy(self.onehot)
+        self.log_weights -= self.log_weights.max()
+
+    def resample(self) -> None:
+        """Rows of equal weight again, by systematic resampling."""
+        n_rows = len(self.onehot)
+        at = (torch.arange(n_rows) + torch.rand(1, generator=self._generator)) / n_rows
+        chosen = torch.searchsorted(self.weights.cumsum(0), at).clamp_max(n_rows - 1)
+        self.onehot, self.log_weights = self.onehot[chosen], torch.zeros(n_rows)
+
+    def sweep(self, model: Potentials, held: Sequence[int] = ()) -> None:
+        """Draw each column anew given the others, in random order, but for those held."""
+        starts = np.cumsum([0, *self.sizes]).tolist()
+        rows = torch.arange(len(self.onehot))
+        for j in torch.randperm(len(self.sizes), generator=self._generator).tolist():
+            if j in held:
+                continue
+            block = slice(starts[j], starts[j + 1])
+            logits = torch.addmm(model.bias[block], self.onehot, model.theta[:, block])
+            cumulative = logits.softmax(1).cumsum(1)
+            u = torch.rand(len(rows), 1, generator=self._generator) * cumulative[:, -1:]
+            code = (cumulative < u).sum(1).clamp_max(self.sizes[j] - 1)
+            self.onehot[:, block] = 0.0
+            self.onehot[rows, starts[j] + code] = 1.0
+
+    def codes(self) -> Tensor:
+        """The rows as codes, (rows, columns) int64."""
+        return torch.stack([part.argmax(1) for part in self.onehot.split(list(self.sizes), 1)], 1)
+
+
+class Fit:
+    """Moves potentials until the particles' pairs agree with the noisy ones as far as these bind.
+
+    The update is that of iterative proportional fitting where counts are precise, and shrinks to
+    the prior where noise outweighs them; `moving` says whether particles are moved as well, or
+    only weighed.
+    """
+
+    def __init__(self, pairs: NoisyPairs, shares: Tensor, particles: Particles) -> None:
+        self.particles = particles
+        self.potentials = Potentials.zero(pairs.sizes)
+        self._target, self._shares = pairs.shares, shares
+        columns = column_of(pairs.sizes)
+        self._members = functional.one_hot(columns, len(pairs.sizes)).float()
+        self._apart = (columns[:, None] != columns[None, :]).float()
+        self._precision = pairs.precision[columns][:, columns] * self._apart
+        self._columns = columns
+        self.scale = torch.full_like(pairs.precision, _FIRST_SCALE)
+
+    def run(self, rounds: int, *, moving: bool, progress: Progress = SILENT) -> None:
+        """The fit; the pace falls to 0 over its last 40 %."""
+        mean = self.particles.pair_shares()
+        for number in range(rounds):
+            if moving:
+                self.particles.sweep(self.potentials)
+            now = self.particles.pair_shares()
+            mean = torch.lerp(now, mean, _MEMORY)
+            pace = _PACE * min(1.0, (rounds - number) / (0.4 * rounds))
+            signal = self._signal(mean)
+            self._step(self._change(mean, now, signal, pace))
+            if number >= _SCALE_FROM and number % _SCALE_EVERY == 0:
+                self._learn_scale(signal)
+            if moving and self.particles.effective_share < _POOREST:
+                self.particles.resample()
+            progress.advance()
+
+    def prior_variance(self) -> Tensor:
+        """The variance of each cell's share before its own counts were seen, (total, total)."""
+        level = self._level(self.particles.pair_shares())
+        return level.square() * self._by_code(self.scale) * self._apart
+
+    def _by_code(self, values: Tensor) -> Tensor:
+        return values[self._columns][:, self._columns]
+
+    def _level(self, mean: Tensor) -> Tensor:
+        """About how large each cell's share is: what a potential of 1 would move it by."""
+        return torch.maximum(mean, _INDEPENDENT * self._shares[:, None] * self._shares[None, :])
+
+    def _signal(self, mean: Tensor) -> Tensor:
+        """Prior variance over noise variance of each cell."""
+        return self._level(mean).square() * self._by_code(self.scale) * self._precision
+
+    def _change(self, mean: Tensor, now: Tensor, signal: Tensor, pace: float) -> Potentials:
+        """One step towards the mode of the posterior, preconditioned cell by cell."""
+        theta = self.potentials.theta
+        pull = (self._target - mean) / self._level(mean) * signal - theta
+        step = pace * (pull / (1 + signal)).clamp(-1.0, 1.0) * self._apart
+        step = (theta + step).clamp(-_BOUND, _BOUND) - theta
+        ratio = (self._shares + _LEAST_SHARE) / (now.diagonal() + _LEAST_SHARE)
+        return Potentials(self.potentials.sizes, pace * ratio.log().clamp(-1.0, 1.0), step)
+
+    def _step(self, change: Potentials) -> None:
+        self.potentials.theta.add_(change.theta)
+        self.potentials.bias.add_(change.bias)
+        self.particles.weigh(change)
+
+    def _learn_scale(self, signal: Tensor) -> None:
+        """The prior variance of each pair's potentials, by expectation and maximisation."""
+        second_moment = self.potentials.theta.square() + self._by_code(self.scale) / (1 + signal)
+        informed = (signal / (1 + signal) + 1e-3) * self._apart
+        totals = self._members.T @ (second_moment * informed) @ self._members
+        counts = self._members.T @ informed @ self._members
+        self.scale = (totals / counts.clamp_min(1e-9)).clamp(_LEAST_SCALE, _LARGEST_SCALE)
+
+
+@dataclass(frozen=True, repr=False)
+class MaxEntTable:
+    """A fitted maximum-entropy table: its potentials, and particles that follow them."""
+
+    potentials: Potentials
+    particles: Tensor
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of codes of each column."""
+        return self.potentials.sizes
+
+    def draw(self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator) -> Tensor:
+        """Codes of n_rows records, (n_rows, columns) int64, with the `given` columns held fixed.
+
+        Chains start from the particles, those that hold what is given if any do, and make some
+        Gibbs sweeps.
+        """
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        matching = self.particles
+        for column, code in given.items():
+            kept = matching[matching[:, column] == code]
+            matching = kept if len(kept) else matching
+        repeats = math.ceil(n_rows / len(matching))
+        order = torch.cat(
+            [torch.randperm(len(matching), generator=generator) for _ in range(repeats)]
+        )
+        codes = matching[order[:n_rows]].long()
+        for column, code in given.items():
+            codes[:, column] = code
+        chains = Particles(one_hot(codes, self.sizes), self.sizes, generator)
+        for _ in range(_SWEEPS_GIVEN if given else _SWEEPS):
+            chains.sweep(self.potentials, tuple(given))
+        return chains.codes()
+
+    def __repr__(self) -> str:
+        return f"MaxEntTable({len(self.sizes)} columns, {sum(self.sizes)} codes)"
+
+
+def one_hot(codes: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Codes, (rows, columns), as indicators, (rows, total) float."""
+    starts = torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()])
+    found = torch.zeros(len(codes), sum(sizes))
+    return found.scatter_(1, codes + starts, 1.0)

@@ -1,0 +1,201 @@
+"""The last step of every generator: entropy projection of its draws onto the noisy marginals.
+
+A pool of draws is weighed so that its pairs agree with what was measured, as far as the noise
+supports it, while the weights stay as even as they can: the distribution nearest to the
+generator's own in relative entropy (Csiszár 1975; Liu et al. 2021 for private data). It is
+post-processing: no record is read. Rows that break a public business rule get no weight.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from privsynth.encode import Codebook
+from privsynth.errors import ModelError, SchemaError
+from privsynth.progress import Progress
+from privsynth.synth.base import FittedSynthesizer
+from privsynth.synth.constraints import derived, satisfied
+from privsynth.synth.maxent import Fit, Particles, Potentials, one_hot
+from privsynth.synth.pairs import NoisyPairs
+from privsynth.table import Array
+
+_ROUNDS = 100
+_FIT_ROWS = 40_000
+_BLOCK_ROWS = 50_000
+_LARGEST_RATIO = 10.0
+_DRAWS_PER_ROW = 4
+_POOL_ROWS = (40_000, 400_000)
+_FRESH_PER_ROW = 3
+
+
+@dataclass(frozen=True, repr=False)
+class Measured:
+    """What a fit measured about marginals: noisy pairs, and noisy 1-ways end to end, (total,)."""
+
+    pairs: NoisyPairs
+    shares: Tensor
+
+
+@dataclass(frozen=True, repr=False)
+class Projection:
+    """How a generator's draws are weighed: the potentials, and what they leave of a sample.
+
+    `effective_share` is the effective sample size over the number of draws (Kish 1965): 1 where
+    the draws needed no weighing at all.
+    """
+
+    potentials: Potentials
+    effective_share: float
+
+    def weights(self, codes: Tensor) -> Tensor:
+        """Weights of draws, (rows,), with mean 1 and none above ten times the mean."""
+        parts = codes.split(_BLOCK_ROWS)
+        logs = [self.potentials.energy(one_hot(part, self.potentials.sizes)) for part in parts]
+        weights = (torch.cat(logs) - torch.cat(logs).max()).double().exp()
+        for _ in range(3):
+            weights = (weights / weights.mean()).clamp_max(_LARGEST_RATIO)
+        return weights / weights.mean()
+
+
+def project(draws: Tensor, measured: Measured, rng: np.random.Generator) -> Projection:
+    """The projection for draws of a generator, codes (rows, columns)."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    sizes = measured.pairs.sizes
+    chosen = draws[torch.randperm(len(draws), generator=generator)[:_FIT_ROWS]]
+    fit = Fit(measured.pairs, measured.shares, Particles(one_hot(chosen, sizes), sizes, generator))
+    fit.run(_ROUNDS, moving=False)
+    weights = Projection(fit.potentials, 1.0).weights(chosen)
+    effective = float(weights.sum() ** 2 / weights.square().sum() / len(weights))
+    return Projection(fit.potentials, effective)
+
+
+@dataclass(frozen=True, repr=False)
+class ProjectedSynthesizer(FittedSynthesizer):
+    """A fitted generator whose tables come from a projected pool of its draws.
+
+    `pool` holds codes, (rows, columns); each table takes an evenly spread part of it. What the
+    pool does not hold, more rows than it has or rows with given values, is drawn and weighed anew.
+    """
+
+    pool: Tensor
+    projection: Projection
+
+    @abstractmethod
+    def draw(self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator) -> Tensor:
+        """Codes of n_rows records, (n_rows, columns), as the generator makes them."""
+
+    def sample_codes(
+        self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator, progress: Progress
+    ) -> Array:
+        """Codes from the pool, or drawn and weighed where `given` or their number asks for it."""
+        if given or n_rows > len(self.pool):
+            draws = self.draw(_FRESH_PER_ROW * n_rows, given, rng)
+            codes = take(draws, self.projection.weights(draws), n_rows, rng)
+        else:
+            codes = spread(self.pool, n_rows, rng)
+        progress.advance(n_rows)
+        return codes.long().numpy()
+
+    def tensors(self) -> dict[str, Array]:
+        """The pool and the projection, as saved."""
+        return {
+            "pool": self.pool.numpy().astype(np.uint16),
+            "projection.bias": self.projection.potentials.bias.numpy().copy(),
+            "projection.theta": self.projection.potentials.theta.numpy().copy(),
+            "projection.effective_share": np.array([self.projection.effective_share]),
+        }
+
+
+def projected(
+    fitted: ProjectedSynthesizer, measured: Measured, rng: np.random.Generator
+) -> ProjectedSynthesizer:
+    """The generator with a pool that follows the measured marginals and the business rules."""
+    low, high = _POOL_ROWS
+    n_rows = int(np.clip(_DRAWS_PER_ROW * fitted.n_units, low, high))
+    draws = fitted.draw(n_rows, {}, rng)
+    draws = draws[torch.from_numpy(lawful(draws.numpy(), fitted.codebook, rng))]
+    if len(draws) < n_rows // 100:
+        raise ModelError(
+            f"only {len(draws)} of {n_rows} draws keep to the schema's constraints; "
+            "check that the constraints hold in the records, or relax them"
+        )
+    projection = project(draws, measured, rng)
+    pool = take(draws, projection.weights(draws), n_rows, rng)
+    return replace(fitted, pool=pool.to(torch.int16), projection=projection)
+
+
+def restored_projection(codebook: Codebook, tensors: Mapping[str, Array]) -> dict[str, Any]:
+    """Pool and projection as `ProjectedSynthesizer.tensors` saved them; ValueError if damaged."""
+    pool = torch.from_numpy(tensors["pool"].astype(np.int64))
+    if pool.ndim != 2 or pool.shape[1] != len(codebook.sizes) or not len(pool):
+        raise ValueError("the pool does not fit the codebook")
+    if (pool.amax(0) >= torch.tensor(codebook.sizes)).any() or (pool < 0).any():
+        raise ValueError("the pool holds codes that the codebook does not know")
+    total = sum(codebook.sizes)
+    bias = torch.from_numpy(tensors["projection.bias"].copy()).reshape(total)
+    theta = torch.from_numpy(tensors["projection.theta"].copy()).reshape(total, total)
+    share = float(tensors["projection.effective_share"][0])
+    potentials = Potentials(codebook.sizes, bias, theta)
+    return {"pool": pool.to(torch.int16), "projection": Projection(potentials, share)}
+
+
+def lawful(codes: Array, codebook: Codebook, rng: np.random.Generator) -> Array:
+    """Which rows keep to the schema's constraints once decoded, (rows,) bool."""
+    if not codebook.schema.constraints:
+        return np.ones(len(codes), dtype=bool)
+    kept = np.zeros(len(codes), dtype=bool)
+    for start in range(0, len(codes), _BLOCK_ROWS):
+        block = codes[start : start + _BLOCK_ROWS]
+        table = derived(codebook.decode(block, rng), {})
+        kept[start + satisfied(table)] = True
+    return kept
+
+
+def take(codes: Tensor, weights: Tensor, n_rows: int, rng: np.random.Generator) -> Tensor:
+    """n_rows of the rows, each as often as its weight says to within one (systematic sampling)."""
+    cumulative = weights.double().cumsum(0)
+    at = (torch.arange(n_rows) + float(rng.random())) / n_rows * cumulative[-1]
+    chosen = torch.searchsorted(cumulative, at).clamp_max(len(codes) - 1)
+    return codes[chosen][torch.from_numpy(rng.permutation(n_rows))]
+
+
+def spread(pool: Tensor, n_rows: int, rng: np.random.Generator) -> Tensor:
+    """n_rows of the pool, spread evenly over it in an order of its own for each table.
+
+    Rows are sorted by the columns in random order and every k-th is taken, so that counts vary
+    less from table to table than those of independent draws.
+    """
+    columns = rng.permutation(pool.shape[1])
+    order = np.lexsort([pool[:, int(column)].numpy() for column in columns])
+    at = (np.arange(n_rows) + rng.random()) * (len(pool) / n_rows)
+    chosen = order[np.minimum(at.astype(np.int64), len(pool) - 1)]
+    return pool[torch.from_numpy(rng.permutation(chosen))]
+
+
+def outcome_balance(measured: Measured, column: int, shares: Array) -> Measured:
+    """The same marginals with other shares of one column's codes, (n_codes,): class balance.
+
+    Pairs with that column follow: what is known of the others given it is kept.
+    """
+    sizes = measured.pairs.sizes
+    start = int(np.sum(sizes[:column]))
+    block = slice(start, start + sizes[column])
+    wanted = torch.from_numpy(np.asarray(shares, dtype=np.float64)).float()
+    if wanted.shape != (sizes[column],) or (wanted < 0).any() or not wanted.sum() > 0:
+        raise SchemaError("a class balance needs one share, at least 0, for each code")
+    ratio = wanted / wanted.sum() / measured.shares[block].clamp_min(1e-9)
+    pairs = measured.pairs.shares.clone()
+    pairs[block] *= ratio[:, None]
+    pairs[:, block] *= ratio[None, :]
+    found = measured.shares.clone()
+    found[block] = wanted / wanted.sum()
+    return Measured(replace(measured.pairs, shares=pairs), found)
+
+
