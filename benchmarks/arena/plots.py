@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from arena.summary import Group, epsilon_text
+from arena.summary import LOWER_IS_BETTER, Group, epsilon_text
 
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 42
@@ -37,6 +37,7 @@ class Panel:
     series: tuple[Series, ...]
     ticks: tuple[tuple[float, str], ...]
     reference: float | None = None
+    is_log: bool = False
 
 
 def colours(found: Sequence[Group]) -> dict[str, str]:
@@ -62,6 +63,7 @@ def by_epsilon(found: Sequence[Group], dataset: str, figure: str, title: str) ->
         series=_series(there, figure, lambda group: place[group.epsilon], colours(found)),
         ticks=tuple((x, epsilon_text(epsilon)) for epsilon, x in place.items()),
         reference=real.mean if real else None,
+        is_log=figure in LOWER_IS_BETTER,
     )
 
 
@@ -75,6 +77,7 @@ def by_cost(found: Sequence[Group], dataset: str, figure: str, title: str) -> Pa
         y_title=title,
         series=_series(there, figure, _log_seconds, colours(found)),
         ticks=ticks,
+        is_log=figure in LOWER_IS_BETTER,
     )
 
 
@@ -119,7 +122,9 @@ def picture(title: str, panels: Sequence[Panel]) -> str:
 def _panel(panel: Panel) -> Iterable[str]:
     ys = [y for line in panel.series for _, y in line.points]
     ys += [panel.reference] if panel.reference is not None else []
-    low, high, step = nice_range(ys)
+    marks = log_marks(ys) if panel.is_log else marks_around(ys)
+    scale = math.log10 if panel.is_log else float
+    low, high = scale(marks[0]), scale(marks[-1])
     xs = [x for x, _ in panel.ticks] or [0.0]
     span = (max(xs) - min(xs)) or 1.0
 
@@ -127,12 +132,11 @@ def _panel(panel: Panel) -> Iterable[str]:
         return LEFT + 16 + (x - min(xs)) / span * (WIDTH - LEFT - RIGHT - 32)
 
     def down(y: float) -> float:
-        return HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - (scale(y) - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     yield _text(LEFT, 20, panel.title, 'font-weight="bold"')
-    for number in range(round((high - low) / step) + 1):
-        y = low + number * step
-        yield _line(LEFT, down(y), WIDTH - RIGHT, down(y), "#e3e3e3")
+    for y in marks:
+        yield _level(down(y), "#e3e3e3")
         yield _text(LEFT - 6, down(y) + 4, f"{y:.3g}", 'text-anchor="end" fill="#444444"')
     for x, label in panel.ticks:
         yield _text(across(x), HEIGHT - BOTTOM + 16, label, 'text-anchor="middle" fill="#444444"')
@@ -142,7 +146,7 @@ def _panel(panel: Panel) -> Iterable[str]:
     yield _text(14, HEIGHT / 2, panel.y_title, turned)
     if panel.reference is not None:
         y = down(panel.reference)
-        yield _line(LEFT, y, WIDTH - RIGHT, y, "#222222", 'stroke-dasharray="2 3"')
+        yield _level(y, "#222222", 'stroke-dasharray="2 3"')
         yield _text(WIDTH - RIGHT, y - 4, "real", 'text-anchor="end" font-size="10"')
     for line in panel.series:
         yield from _drawn([(across(x), down(y)) for x, y in line.points], line)
@@ -175,26 +179,39 @@ def _entry(line: Series, number: int) -> str:
     )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, more: str = "") -> str:
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" {more}/>'
-    )
+def _level(y: float, colour: str, more: str = "") -> str:
+    """A line across the panel."""
+    ends = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"'
+    return f'<line {ends} stroke="{colour}" {more}/>'
 
 
 def _text(x: float, y: float, text: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'
 
 
-def nice_range(values: Sequence[float]) -> tuple[float, float, float]:
-    """A range of round numbers around the values, and the step between them.
+def marks_around(values: Sequence[float]) -> list[float]:
+    """Round numbers in equal steps, from below the least value to above the largest.
 
-    >>> low, high, step = nice_range([0.012, 0.047])
-    >>> low <= 0.012, high >= 0.047, round(step, 3)
-    (True, True, 0.01)
+    >>> [round(mark, 2) for mark in marks_around([0.012, 0.047])]
+    [0.01, 0.02, 0.03, 0.04, 0.05]
     """
     least, most = (min(values), max(values)) if values else (0.0, 1.0)
     rough = max(most - least, 1e-3) / 4
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    low, high = math.floor(least / step) * step, math.ceil(most / step) * step
-    return low, high if high > low else low + step, step
+    first, last = math.floor(least / step), math.ceil(most / step)
+    return [number * step for number in range(first, max(last, first + 1) + 1)]
+
+
+def log_marks(values: Sequence[float]) -> list[float]:
+    """1, 2 and 5 times powers of ten, from below the least value to above the largest.
+
+    >>> log_marks([0.012, 0.047])
+    [0.01, 0.02, 0.05]
+    """
+    above = [value for value in values if value > 0] or [0.1, 1.0]
+    powers = range(math.floor(math.log10(min(above))), math.ceil(math.log10(max(above))) + 1)
+    marks = [round(factor * 10.0**power, 12) for power in powers for factor in (1, 2, 5)]
+    first = max(number for number, mark in enumerate(marks) if mark <= min(above))
+    last = min(number for number, mark in enumerate(marks) if mark >= max(above))
+    return marks[first : max(last, first + 1) + 1]

@@ -28,6 +28,7 @@ from privsynth.privacy.noise import Integers, NoiseSource, poisson_sample
 from privsynth.privacy.spending import Training
 
 LossOfUnits: TypeAlias = Callable[[Tensor], Tensor]
+PublicLoss: TypeAlias = Callable[[], Tensor]
 Gradients: TypeAlias = dict[nn.Parameter, Tensor]
 
 # Norms are taken this fraction too large, so that rounding in them never lets one pass the bound.
@@ -60,12 +61,14 @@ def make_trainer(
     max_grad_norm: float,
     noise: NoiseSource,
     n_units_public: float | None = None,
+    public_loss: PublicLoss | None = None,
 ) -> Trainer:
     """A trainer for that right: by DP-SGD, or plainly where the training is not private.
 
     The noisy sum is divided by the expected batch size, sample_rate · n_units; where the number
     of units is itself private, `n_units_public` is its noisy estimate and takes that place.
-    BudgetError if a part of the model cannot be clipped unit by unit.
+    `public_loss` gives a loss on data that are no records, synthetic rows for example, whose
+    gradient is added to the noisy one as it is; it must not read a record. BudgetError if a part of the model cannot be clipped unit by unit.
 
     >>> from privsynth.privacy.noise import SeededNoise
     >>> from privsynth.privacy.plan import DpSgdEvent
@@ -78,7 +81,7 @@ def make_trainer(
     ...     trainer.step(lambda units: model(rows[units]).square().sum(1))
     """
     if not training.is_private:
-        return PlainTrainer(optimizer, training, n_units, noise)
+        return PlainTrainer(optimizer, training, n_units, noise, public_loss)
     public = n_units if n_units_public is None else n_units_public
     noisy = _NoisyOptimizer(
         optimizer,
@@ -86,6 +89,7 @@ def make_trainer(
         noise_multiplier=training.noise_multiplier,
         max_grad_norm=max_grad_norm,
         expected_batch_size=training.sample_rate * public,
+        public_loss=public_loss,
     )
     layers = clippable_layers(model, noisy.params)
     return PrivateTrainer(layers, noisy, training, n_units, views)
@@ -136,8 +140,9 @@ class PlainTrainer:
         training: Training,
         n_units: int,
         noise: NoiseSource,
+        public_loss: PublicLoss | None = None,
     ) -> None:
-        self._optimizer, self._training = optimizer, training
+        self._optimizer, self._training, self._public_loss = optimizer, training, public_loss
         self._batches = _shuffled_batches(n_units, training.sample_rate, noise)
 
     @property
@@ -149,7 +154,10 @@ class PlainTrainer:
         """One planned step; BudgetError when all have been made."""
         self._training.next_step()
         self._optimizer.zero_grad(set_to_none=True)
-        loss_of_units(torch.from_numpy(next(self._batches))).mean().backward()  # type: ignore[no-untyped-call]
+        loss = loss_of_units(torch.from_numpy(next(self._batches))).mean()
+        if self._public_loss is not None:
+            loss = loss + self._public_loss()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
 
 
@@ -301,10 +309,16 @@ class _NoisyOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
     """Opacus' step on a clipped sum, with noise from a source that can be secret."""
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, *, noise: NoiseSource, **settings: float
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        noise: NoiseSource,
+        public_loss: PublicLoss | None = None,
+        **settings: float,
     ) -> None:
         super().__init__(optimizer, **settings)
         self.noise = noise
+        self._public_loss = public_loss
 
     def add_noise(self) -> None:
         """Add normals of standard deviation noise_multiplier · max_grad_norm to the sum."""
@@ -313,6 +327,16 @@ class _NoisyOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         normals = torch.from_numpy(self.noise.normal(sum(sizes)) * deviation)
         for parameter, part in zip(self.params, torch.split(normals, sizes), strict=True):
             parameter.grad = parameter.summed_grad + part.view_as(parameter).to(parameter)
+
+    def scale_grad(self) -> None:
+        """Divide the noisy sum by the expected batch size; then add what public data say."""
+        super().scale_grad()
+        if self._public_loss is None:
+            return
+        public = torch.autograd.grad(self._public_loss(), self.params, allow_unused=True)
+        for parameter, gradient in zip(self.params, public, strict=True):
+            if gradient is not None:
+                parameter.grad += gradient
 
 
 def _shuffled_batches(n_units: int, rate: float, noise: NoiseSource) -> Iterator[Integers]:

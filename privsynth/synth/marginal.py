@@ -63,7 +63,7 @@ def learn_table(train: Table, codebook: Codebook, work: Work) -> tuple[MaxEntTab
     def fitted(pairs: NoisyPairs, rounds: int) -> Fit:
         particles = Particles.independent(shares, n_particles, generator)
         fit = Fit(pairs, total, particles)
-        fit.run(rounds, moving=True, progress=work.progress)
+        fit.run(rounds, work.progress)
         return fit
 
     pairs = _none(codebook.sizes)

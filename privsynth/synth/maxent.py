@@ -62,7 +62,9 @@ class Potentials:
 class Particles:
     """Weighted one-hot rows, (rows, total), that stand for a distribution."""
 
-    def __init__(self, onehot: Tensor, sizes: Sequence[int], generator: torch.Generator) -> None:
+    def __init__(
+        self, onehot: Tensor, sizes: Sequence[int], generator: torch.Generator | None = None
+    ) -> None:
         self.onehot, self.sizes, self._generator = onehot, tuple(sizes), generator
         self.log_weights = torch.zeros(len(onehot))
 
@@ -121,63 +123,83 @@ class Particles:
         return torch.stack([part.argmax(1) for part in self.onehot.split(list(self.sizes), 1)], 1)
 
 
+class Prior:
+    """What potentials are expected to be before counts are seen: normal, each pair with its scale.
+
+    `scale` is (columns, columns), the prior variance of the potentials of a pair; it is learned.
+    """
+
+    def __init__(self, pairs: NoisyPairs, shares: Tensor) -> None:
+        columns = column_of(pairs.sizes)
+        self.apart = (columns[:, None] != columns[None, :]).float()
+        self.precision = pairs.precision[columns][:, columns] * self.apart
+        self.scale = torch.full_like(pairs.precision, _FIRST_SCALE)
+        self._columns = columns
+        self._members = functional.one_hot(columns, len(pairs.sizes)).float()
+        self._floor = _INDEPENDENT * shares[:, None] * shares[None, :]
+
+    def level(self, mean: Tensor) -> Tensor:
+        """About how large each cell's share is: what a potential of 1 would move it by."""
+        return torch.maximum(mean, self._floor).clamp_min(1e-12)
+
+    def variance(self, mean: Tensor) -> Tensor:
+        """The prior variance of each cell's share, (total, total)."""
+        return self.level(mean).square() * self._by_code() * self.apart
+
+    def signal(self, mean: Tensor) -> Tensor:
+        """Prior variance over noise variance of each cell."""
+        return self.variance(mean) * self.precision
+
+    def learn(self, theta: Tensor, signal: Tensor) -> None:
+        """The scale of each pair from its potentials, a step of expectation and maximisation."""
+        second_moment = theta.square() + self._by_code() / (1 + signal)
+        informed = (signal / (1 + signal) + 1e-3) * self.apart
+        totals = self._members.T @ (second_moment * informed) @ self._members
+        counts = self._members.T @ informed @ self._members
+        self.scale = (totals / counts.clamp_min(1e-9)).clamp(_LEAST_SCALE, _LARGEST_SCALE)
+
+    def _by_code(self) -> Tensor:
+        return self.scale[self._columns][:, self._columns]
+
+
 class Fit:
-    """Moves potentials until the particles' pairs agree with the noisy ones as far as these bind.
+    """Moves potentials and particles until their pairs agree with the noisy ones.
 
     The update is that of iterative proportional fitting where counts are precise, and shrinks to
-    the prior where noise outweighs them; `moving` says whether particles are moved as well, or
-    only weighed.
+    the prior where noise outweighs them.
     """
 
     def __init__(self, pairs: NoisyPairs, shares: Tensor, particles: Particles) -> None:
         self.particles = particles
         self.potentials = Potentials.zero(pairs.sizes)
+        self.prior = Prior(pairs, shares)
         self._target, self._shares = pairs.shares, shares
-        columns = column_of(pairs.sizes)
-        self._members = functional.one_hot(columns, len(pairs.sizes)).float()
-        self._apart = (columns[:, None] != columns[None, :]).float()
-        self._precision = pairs.precision[columns][:, columns] * self._apart
-        self._columns = columns
-        self.scale = torch.full_like(pairs.precision, _FIRST_SCALE)
 
-    def run(self, rounds: int, *, moving: bool, progress: Progress = SILENT) -> None:
+    def run(self, rounds: int, progress: Progress = SILENT) -> None:
         """The fit; the pace falls to 0 over its last 40 %."""
         mean = self.particles.pair_shares()
         for number in range(rounds):
-            if moving:
-                self.particles.sweep(self.potentials)
+            self.particles.sweep(self.potentials)
             now = self.particles.pair_shares()
             mean = torch.lerp(now, mean, _MEMORY)
+            signal = self.prior.signal(mean)
             pace = _PACE * min(1.0, (rounds - number) / (0.4 * rounds))
-            signal = self._signal(mean)
             self._step(self._change(mean, now, signal, pace))
             if number >= _SCALE_FROM and number % _SCALE_EVERY == 0:
-                self._learn_scale(signal)
-            if moving and self.particles.effective_share < _POOREST:
+                self.prior.learn(self.potentials.theta, signal)
+            if self.particles.effective_share < _POOREST:
                 self.particles.resample()
             progress.advance()
 
     def prior_variance(self) -> Tensor:
         """The variance of each cell's share before its own counts were seen, (total, total)."""
-        level = self._level(self.particles.pair_shares())
-        return level.square() * self._by_code(self.scale) * self._apart
-
-    def _by_code(self, values: Tensor) -> Tensor:
-        return values[self._columns][:, self._columns]
-
-    def _level(self, mean: Tensor) -> Tensor:
-        """About how large each cell's share is: what a potential of 1 would move it by."""
-        return torch.maximum(mean, _INDEPENDENT * self._shares[:, None] * self._shares[None, :])
-
-    def _signal(self, mean: Tensor) -> Tensor:
-        """Prior variance over noise variance of each cell."""
-        return self._level(mean).square() * self._by_code(self.scale) * self._precision
+        return self.prior.variance(self.particles.pair_shares())
 
     def _change(self, mean: Tensor, now: Tensor, signal: Tensor, pace: float) -> Potentials:
         """One step towards the mode of the posterior, preconditioned cell by cell."""
         theta = self.potentials.theta
-        pull = (self._target - mean) / self._level(mean) * signal - theta
-        step = pace * (pull / (1 + signal)).clamp(-1.0, 1.0) * self._apart
+        pull = (self._target - mean) / self.prior.level(mean) * signal - theta
+        step = pace * (pull / (1 + signal)).clamp(-1.0, 1.0) * self.prior.apart
         step = (theta + step).clamp(-_BOUND, _BOUND) - theta
         ratio = (self._shares + _LEAST_SHARE) / (now.diagonal() + _LEAST_SHARE)
         return Potentials(self.potentials.sizes, pace * ratio.log().clamp(-1.0, 1.0), step)
@@ -186,14 +208,6 @@ class Fit:
         self.potentials.theta.add_(change.theta)
         self.potentials.bias.add_(change.bias)
         self.particles.weigh(change)
-
-    def _learn_scale(self, signal: Tensor) -> None:
-        """The prior variance of each pair's potentials, by expectation and maximisation."""
-        second_moment = self.potentials.theta.square() + self._by_code(self.scale) / (1 + signal)
-        informed = (signal / (1 + signal) + 1e-3) * self._apart
-        totals = self._members.T @ (second_moment * informed) @ self._members
-        counts = self._members.T @ informed @ self._members
-        self.scale = (totals / counts.clamp_min(1e-9)).clamp(_LEAST_SCALE, _LARGEST_SCALE)
 
 
 @dataclass(frozen=True, repr=False)

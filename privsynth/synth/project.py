@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,14 @@ from privsynth.errors import ModelError, SchemaError
 from privsynth.progress import Progress
 from privsynth.synth.base import FittedSynthesizer
 from privsynth.synth.constraints import derived, satisfied
-from privsynth.synth.maxent import Fit, Particles, Potentials, one_hot
+from privsynth.synth.maxent import Particles, Potentials, Prior, one_hot
 from privsynth.synth.pairs import NoisyPairs
 from privsynth.table import Array
 
-_ROUNDS = 100
-_FIT_ROWS = 40_000
+_SCALE_ROUNDS = 20
+_CYCLES = 8
+_CELLS_A_CYCLE, _FITTED_ROWS = 4e7, (20_000, 400_000)
+_LEAST_SHARE = 1e-6
 _BLOCK_ROWS = 50_000
 _LARGEST_RATIO = 10.0
 _DRAWS_PER_ROW = 4
@@ -65,15 +68,66 @@ class Projection:
 
 
 def project(draws: Tensor, measured: Measured, rng: np.random.Generator) -> Projection:
-    """The projection for draws of a generator, codes (rows, columns)."""
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    """The projection for draws of a generator, codes (rows, columns).
+
+    Where more draws are given than are needed to fit the potentials, a part of them does.
+    """
     sizes = measured.pairs.sizes
-    chosen = draws[torch.randperm(len(draws), generator=generator)[:_FIT_ROWS]]
-    fit = Fit(measured.pairs, measured.shares, Particles(one_hot(chosen, sizes), sizes, generator))
-    fit.run(_ROUNDS, moving=False)
-    weights = Projection(fit.potentials, 1.0).weights(chosen)
-    effective = float(weights.sum() ** 2 / weights.square().sum() / len(weights))
-    return Projection(fit.potentials, effective)
+    n_pairs = max(1, len(sizes) * (len(sizes) - 1) // 2)
+    n_fitted = int(np.clip(_CELLS_A_CYCLE / n_pairs, *_FITTED_ROWS))
+    chosen = draws[torch.from_numpy(rng.permutation(len(draws))[:n_fitted])]
+    target = believed(measured, Particles(one_hot(chosen, sizes), sizes).pair_shares())
+    potentials = raked(chosen.numpy(), target.numpy(), measured.shares.numpy(), sizes)
+    weights = Projection(potentials, 1.0).weights(chosen)
+    return Projection(potentials, float(weights.sum() ** 2 / weights.square().sum() / len(weights)))
+
+
+def believed(measured: Measured, drawn: Tensor) -> Tensor:
+    """What pair shares to aim at, given those of the draws and the noisy ones, (total, total).
+
+    Each cell moves from the draws' share towards the noisy one by its signal: the variance by
+    which a pair's cells differ from the draws beyond noise is learned from the pair itself.
+    """
+    prior = Prior(measured.pairs, measured.shares)
+    level, gap = prior.level(drawn), measured.pairs.shares - drawn
+    for _ in range(_SCALE_ROUNDS):
+        signal = prior.signal(drawn)
+        prior.learn(gap / level * signal / (1 + signal), signal)
+    signal = prior.signal(drawn)
+    return (drawn + gap * signal / (1 + signal)).clamp_min(0.0)
+
+
+def raked(codes: Array, target: Array, shares: Array, sizes: tuple[int, ...]) -> Potentials:
+    """Potentials by which weighted rows have the target pairs and shares, as near as they can.
+
+    Iterative proportional fitting (Deming and Stephan 1940): each pair in turn, then each column.
+    """
+    starts = np.cumsum([0, *sizes])
+    bias, theta = np.zeros(starts[-1]), np.zeros((starts[-1], starts[-1]))
+    blocks = [slice(start, start + size) for start, size in zip(starts, sizes, strict=False)]
+    weights = np.full(len(codes), 1 / len(codes))
+    for cycle in range(_CYCLES):
+        pace = 1.0 if cycle < _CYCLES // 2 else 0.5
+        for i, j in combinations(range(len(sizes)), 2):
+            cells = codes[:, i] * sizes[j] + codes[:, j]
+            step = pace * _log_ratio(target[blocks[i], blocks[j]].ravel(), cells, weights)
+            theta[blocks[i], blocks[j]] += step.reshape(sizes[i], sizes[j])
+            weights *= np.exp(step)[cells]
+        for j, block in enumerate(blocks):
+            step = _log_ratio(shares[block], codes[:, j], weights)
+            bias[block] += step
+            weights *= np.exp(step)[codes[:, j]]
+        weights /= weights.sum()
+    parts = torch.from_numpy(bias).float(), torch.from_numpy(theta + theta.T).float()
+    return Potentials(sizes, *parts)
+
+
+def _log_ratio(target: Array, cells: Array, weights: Array) -> Array:
+    """The log of target over weighted share of each cell, (cells,); 0 where no row is."""
+    now = np.bincount(cells, weights, minlength=len(target))
+    now /= now.sum()
+    ratio = (target / target.sum() + _LEAST_SHARE) / (now + _LEAST_SHARE)
+    return np.asarray(np.clip(np.log(ratio), -1.0, 1.0))
 
 
 @dataclass(frozen=True, repr=False)

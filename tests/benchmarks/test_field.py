@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import math
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import field
 import numpy as np
 import pytest
-from arena import cells, datasets, plots, results
+from arena import cells, datasets, domains, plots, results, summary
 from arena.cells import Cache, Cell
 from arena.page import page
 from arena.summary import groups, matches
@@ -145,7 +147,7 @@ def test_a_delta_is_below_one_rows_share() -> None:
 
 def test_the_page_shows_losses_wins_and_what_did_not_finish(csv: Path) -> None:
     text = page(results.read(csv), [("A picture", "benchmark/a.svg")])
-    assert "| 1 | dpmm-mst | 2 | .0100 ± .0000 | **.0232 ± .0014** |" in text
+    assert "| 1 | dpmm-mst | 2 | **.0100 ± .0000** | **.0232 ± .0014** |" in text
     assert "| 1 | diffusion | 1 | **.0100** | .0311 |" in text
     assert "| 1 | dpmm-aim | 1 | unfinished after 60 minutes |" in text
     behind, ahead = text.split("### Level or ahead")
@@ -177,9 +179,16 @@ def test_a_picture_has_a_mark_for_each_point_and_a_name_for_each_line(csv: Path)
     assert [label for _, label in panel.ticks] == ["1", "3"]
 
 
-def test_the_page_of_the_repository_is_the_one_that_its_results_make() -> None:
+def test_the_page_of_the_repository_names_all_that_its_results_hold() -> None:
     root = Path(__file__).parents[2]
     text = (root / "docs" / "benchmark.md").read_text(encoding="utf-8")
     for row in results.read(root / "benchmarks" / "results" / "field.csv"):
         assert row["generator"] in text
         assert row["dataset"] in text
+
+
+@pytest.mark.parametrize("module", [cells, datasets, domains, plots, summary])
+def test_the_examples_of_a_module_run(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -1,0 +1,452 @@
+"""A generator and a critic under privacy, on top of the marginals. Reads from top to bottom.
+
+The generator refines (Shrivastava et al. 2017): it starts from rows of the maximum-entropy table
+for the noisy pairs, and learns which codes of a row to change so that a critic no longer tells it
+from a record. So it begins as good as the marginals are, and the critic has to add only what they
+miss. A condition is a column and a code, drawn from the noisy 1-ways and never from rows; the
+column it names is held.
+
+The critic judges how the codes of a row go together: for each pair of columns, how much more often
+than by chance the table sees these two. These features come from noisy counts, so they are
+public; a linear map of them, and a small network beside it, are all that trains on records, which
+is little enough to survive the noise. Only its real half meets records and is charged. The
+gradient of its fake half is clipped row by row in the same way, so that it balances the real one
+where the two tables agree, and is added without noise (Goodfellow et al. 2014, logistic loss).
+
+What the generator has left undone, the critic does at the end: its logit estimates how much more
+likely a row is among the records, and draws are taken in that proportion (Azadi et al. 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from privsynth.encode import Codebook, learn_codebook
+from privsynth.privacy.dpsgd import Trainer, clippable_layers, clipped_sum, make_trainer
+from privsynth.privacy.plan import Request, TrainingRequest
+from privsynth.schema import Schema
+from privsynth.synth.base import SavedModel, Synthesizer, Work, fitted_synthesizers, synthesizers
+from privsynth.synth.diffusion import UnitRows
+from privsynth.synth.marginal import FittedMarginal, learn_table, teacher_requests
+from privsynth.synth.maxent import MaxEntTable, Potentials, one_hot
+from privsynth.synth.pairs import column_of
+from privsynth.synth.project import Measured, Projection, projected, take
+from privsynth.table import Array, Table
+
+TRAINING = "critic"
+_RATE_WHEN_ROWS_ARE_PRIVATE = 0.02
+_TEACHER_ROWS = 60_000
+_BLOCK_ROWS = 20_000
+_CHANCE, _LIFT, _LOW, _LOWEST = 1e-6, 3.0, 2.0, 4.0
+_GAIN, _MAX_GRAD_NORM = 4.0, 2.0
+_KEEP, _HOLD = 8.0, 1e4
+_NOISE_WIDTH = 16
+_DECISIVE, _MOST_STEPS = 0.7, 4
+_MEMORY = 0.95
+_SETTLE = 0.5
+_LOGITS = (-4.0, 2.0)
+_CANDIDATES = 2
+
+
+class Critic(nn.Module):
+    """From rows as indicators, soft or hard, to the log odds that they are records.
+
+    `shares` are those of every pair of codes among the teacher's rows, (total, total). A pair of
+    columns has two features: the log lift of its two codes, and how far that is below what one
+    expects to see; each is standardised over the teacher's rows.
+    """
+
+    tables: Tensor
+    members: Tensor
+
+    def __init__(self, sizes: Sequence[int], shares: Tensor, width: int) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.register_buffer("members", functional.one_hot(column_of(sizes)).float())
+        self.register_buffer("tables", self._tables(shares))  # (2, total, total)
+        n_features = len(sizes) * (len(sizes) - 1)
+        self.wide = nn.Linear(n_features, 1)
+        self.embed = nn.Linear(n_features, width)
+        self.inner = nn.Linear(width, width)
+        self.head = nn.Linear(width, 1)
+        nn.init.normal_(self.embed.weight)
+        for layer in (self.wide, self.head):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def _tables(self, shares: Tensor) -> Tensor:
+        """What each pair of codes adds to the two features of its columns."""
+        single = shares.diagonal()
+        lift = ((shares + _CHANCE) / (single[:, None] * single[None, :] + _CHANCE)).log()
+        found = []
+        for table in (lift.clamp(-_LIFT, _LIFT), (-_LOW - lift).clamp(0.0, _LOWEST)):
+            mean = self.members.T @ (shares * table) @ self.members  # (columns, columns)
+            square = self.members.T @ (shares * table.square()) @ self.members
+            deviation = (square - mean.square()).clamp_min(1e-6).sqrt()
+            mean, deviation = (self.members @ each @ self.members.T for each in (mean, deviation))
+            found.append(((table - mean) / deviation).clamp(-_LIFT, _LIFT))
+        return torch.stack(found)
+
+    def features(self, rows: Tensor) -> Tensor:
+        """The features of rows as indicators, (rows, columns · (columns - 1)), of length near 1."""
+        found, start = [], 0
+        for column, size in enumerate(self.sizes[:-1]):
+            block = rows[:, start : start + size]
+            start += size
+            for table in self.tables:
+                met = (block @ table[start - size : start, start:]) * rows[:, start:]
+                found.append(met @ self.members[start:, column + 1 :])
+        return torch.cat(found, 1) / self.wide.in_features**0.5
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The log odds, (rows,)."""
+        x = features * _GAIN
+        h = functional.silu(functional.layer_norm(self.embed(x), (self.embed.out_features,)))
+        h = functional.silu(functional.layer_norm(self.inner(h), (self.inner.out_features,)))
+        h = h * (2.0 / h.shape[1] ** 0.5)  # so that its gradients are no longer than the others'
+        logits: Tensor = self.wide(x) + self.head(h)
+        return logits.squeeze(1)
+
+
+class Generator(nn.Module):
+    """Residual MLP from a row, its condition and noise to what each column may become.
+
+    It starts by keeping every code but for a few: what it learns is added to that.
+    """
+
+    def __init__(self, sizes: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.sizes = list(sizes)
+        self.embed = nn.Linear(sum(sizes) + len(sizes) + _NOISE_WIDTH, width)
+        self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
+        self.head = nn.Linear(width, sum(sizes))
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, rows: Tensor, held: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Log shares of every code now and before any learning, each (rows, total)."""
+        h = self.embed(torch.cat([rows, held, noise], 1))
+        for first, second in zip(self.inner[::2], self.inner[1::2], strict=True):
+            h = h + second(functional.silu(first(functional.layer_norm(h, h.shape[-1:]))))
+        change = self.head(functional.silu(functional.layer_norm(h, h.shape[-1:])))
+        stay = _KEEP + _HOLD * held[:, column_of(self.sizes)]  # (rows, total)
+        return self._log_shares(rows * stay + change), self._log_shares(rows * stay)
+
+    def _log_shares(self, logits: Tensor) -> Tensor:
+        return torch.cat([part.log_softmax(1) for part in logits.split(self.sizes, 1)], 1)
+
+    def harden(self, log_shares: Tensor, noise: Tensor) -> Tensor:
+        """Codes drawn by the Gumbel trick, as indicators; the gradient is that of the shares."""
+        scores = log_shares.detach() - (-noise.clamp_min(1e-20).log()).log()
+        picked = [
+            functional.one_hot(part.argmax(1), part.shape[1])
+            for part in scores.split(self.sizes, 1)
+        ]
+        shares = log_shares.exp()
+        return torch.cat(picked, 1) + (shares - shares.detach())
+
+
+@synthesizers.register("gan")
+@dataclass(frozen=True)
+class Gan(Synthesizer):
+    """Adversarial refinement of the maximum-entropy table; every setting is public.
+
+    `critic_share` of the budget goes to the critic. A `critic_weight` of 0 leaves the critic out,
+    asks nothing for it, and gives the table of the marginals: what the critic adds is the
+    difference between the two.
+
+    >>> Gan(critic_weight=0.0).critic_weight
+    0.0
+    """
+
+    name: ClassVar[str] = "gan"
+
+    critic_weight: float = 1.0
+    critic_share: float = 0.12
+    steps: int = 800
+    batch_size: int = 1024
+    learning_rate: float = 3e-3
+    width: int = 128
+    marginal_weight: float = 1.0
+    max_codes: int = 32
+    codebook_share: float = 0.12
+
+    def requests(self, schema: Schema, n_units: int | None) -> Sequence[Request]:
+        """The teacher's measurements, and DP-SGD for the critic's real half with what they leave."""
+        if not self._has_critic(len(schema.modelled)):
+            return teacher_requests(schema, self.codebook_share, 1.0)
+        rate = _RATE_WHEN_ROWS_ARE_PRIVATE
+        if n_units is not None:
+            rate = min(1.0, self.batch_size / n_units)
+        training = TrainingRequest(TRAINING, "gradients of the critic on records", rate, self.steps)
+        measured = teacher_requests(schema, self.codebook_share, 1 - self.critic_share)
+        return [*measured, training]
+
+    def learn(self, train: Table, work: Work) -> FittedGan:
+        """Codebook, the table of the marginals, generator against critic, projection."""
+        work.progress.stage("learning bins and categories")
+        codebook = learn_codebook(train, work.spending, work.noise, max_codes=self.max_codes)
+        table, measured = learn_table(train, codebook, work)
+        players = None
+        if self._has_critic(len(codebook.sizes)):
+            players = self._play(train, codebook, table, measured, work)
+        fitted = FittedGan(
+            asdict(self),
+            codebook,
+            work.guarantee,
+            work.spending.entry_id,
+            torch.empty(0),
+            Projection(Potentials.zero(codebook.sizes), 1.0),
+            table,
+            players,
+        )
+        return projected(fitted, measured, work.rng)
+
+    def _has_critic(self, n_columns: int) -> bool:
+        return self.critic_weight > 0 and n_columns > 1
+
+    def _play(
+        self, train: Table, codebook: Codebook, table: MaxEntTable, measured: Measured, work: Work
+    ) -> Players:
+        """The adversarial training; nothing here but the trainer's batches meets a record."""
+        generator = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
+        teacher = Teacher(table.draw(_TEACHER_ROWS, {}, work.rng), measured, generator)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(work.rng.integers(2**62)))
+            players = Players.new(codebook.sizes, teacher.pair_shares, self.width)
+        game = Game(self, players, teacher, codebook.n_units)
+        records = UnitRows(torch.from_numpy(codebook.encode(train)), train.units())
+
+        def loss_of_units(units: Tensor) -> Tensor:
+            rows = one_hot(records.draw(units, 1, generator), codebook.sizes)
+            return functional.softplus(-players.critic(players.critic.features(rows)))
+
+        training = work.spending.training(TRAINING)
+        trainer = make_trainer(
+            players.critic,
+            game.critic_optimizer,
+            training,
+            records.n_units,
+            n_units_public=codebook.n_units,
+            views=1,
+            max_grad_norm=_MAX_GRAD_NORM,
+            noise=work.noise,
+            public_loss=lambda: game.fake_loss(clip=training.is_private),
+        )
+        work.progress.stage("training generator against critic", self.steps)
+        for _ in game.rounds(trainer):
+            trainer.step(loss_of_units)
+            work.progress.advance(note=work.budget_note)
+        return game.settled()
+
+
+class Teacher:
+    """Rows of the maximum-entropy table, handed out by conditions from the noisy 1-ways."""
+
+    def __init__(self, codes: Tensor, measured: Measured, generator: torch.Generator) -> None:
+        sizes = measured.pairs.sizes
+        self.generator, self._codes, self._sizes = generator, codes, sizes
+        onehot = one_hot(codes, sizes)
+        self.pair_shares = onehot.T @ onehot / len(codes)  # (total, total)
+        self._counts = onehot.sum(0).long()
+        self._columns = column_of(sizes)
+        self._order = codes.argsort(0)  # (rows, columns): the rows by their code, in each column
+        ends = [part.cumsum(0) for part in self._counts.split(list(sizes))]
+        self._first = torch.cat(ends) - self._counts
+        self._odds = measured.shares * (self._counts > 0) / len(sizes)
+
+    def draw(self, n_rows: int) -> tuple[Tensor, Tensor]:
+        """Rows as indicators, (n_rows, total), and the column each is held to, (n_rows, columns).
+
+        A condition is a column, each as often, and a code of it, as often as the noisy 1-way says.
+        """
+        code = self._odds.multinomial(n_rows, True, generator=self.generator)
+        u = torch.rand(n_rows, generator=self.generator)
+        place = self._first[code] + (u * self._counts[code]).long()
+        rows = self._codes[self._order[place, self._columns[code]]]
+        held = functional.one_hot(self._columns[code], len(self._sizes)).float()
+        return one_hot(rows, self._sizes), held
+
+
+@dataclass(frozen=True, repr=False)
+class Players:
+    """Generator and critic, after which rows are drawn."""
+
+    generator: Generator
+    critic: Critic
+
+    @classmethod
+    def new(cls, sizes: Sequence[int], pair_shares: Tensor, width: int) -> Players:
+        """Both before any step: the generator keeps its rows, the critic tells nothing apart."""
+        return cls(Generator(sizes, width), Critic(sizes, pair_shares, width))
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Both by the name under which they are saved."""
+        return {"generator": self.generator, "critic": self.critic}
+
+    def refine(
+        self, rows: Tensor, held: Tensor, chance: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Refined rows as indicators, with log shares now and before any learning."""
+        noise = torch.randn(len(rows), _NOISE_WIDTH, generator=chance)
+        now, before = self.generator(rows, held, noise)
+        return self.generator.harden(now, torch.rand(now.shape, generator=chance)), now, before
+
+    @torch.no_grad()
+    def judged(
+        self, codes: Tensor, held: Sequence[int], chance: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Refined codes, (rows, columns), and the critic's log odds of each, (rows,)."""
+        sizes, found, logits = self.generator.sizes, [], []
+        for part in codes.split(_BLOCK_ROWS):
+            mask = torch.zeros(part.shape)
+            mask[:, list(held)] = 1.0
+            rows, _, _ = self.refine(one_hot(part, sizes), mask, chance)
+            found.append(torch.stack([each.argmax(1) for each in rows.split(sizes, 1)], 1))
+            logits.append(self.critic(self.critic.features(rows)))
+        return torch.cat(found), torch.cat(logits)
+
+
+class Game:
+    """The moves of generator and critic that read no record, and when each has its turn."""
+
+    def __init__(self, settings: Gan, players: Players, teacher: Teacher, n_units: float) -> None:
+        self._settings, self._players, self._teacher = settings, players, teacher
+        rate, generator, critic = settings.learning_rate, players.generator, players.critic
+        self.critic_optimizer = torch.optim.Adam(critic.parameters(), lr=rate)
+        self._optimizer = torch.optim.Adam(generator.parameters(), lr=rate, betas=(0.5, 0.999))
+        memory = get_ema_multi_avg_fn(_MEMORY)
+        self._average = AveragedModel(generator, multi_avg_fn=memory)
+        self._critic_average = AveragedModel(critic)
+        single = teacher.pair_shares.diagonal()
+        self._level = torch.maximum(
+            teacher.pair_shares, 0.3 * single[:, None] * single[None, :]
+        ).clamp_min(1 / n_units)
+        self._shares = teacher.pair_shares.clone()
+        self._accuracy = 0.5
+
+    def rounds(self, trainer: Trainer) -> Iterator[None]:
+        """One turn for each charged step; between them the generator has its own.
+
+        The generator waits for more steps of the critic while that is at a loss on fakes: its
+        accuracy on these is free to look at, on records it is not. In the last part of the steps
+        the generator stands still, so that the critic comes to judge what will be drawn from it.
+        """
+        steps, wanted, made = trainer.steps_left, 1, 0
+        while trainer.steps_left:
+            left = trainer.steps_left / steps
+            for group in self.critic_optimizer.param_groups:
+                group["lr"] = self._settings.learning_rate * min(1.0, 2 * left)
+            yield
+            made += 1
+            if left <= _SETTLE:
+                self._settle(left)
+            elif made >= wanted:
+                self._move()
+                wanted = min(wanted + 1, _MOST_STEPS) if self._accuracy < _DECISIVE else 1
+                made = 0
+
+    def fake_loss(self, *, clip: bool) -> Tensor:
+        """A loss on fakes for the critic, whose gradient is clipped row by row as on records."""
+        critic = self._players.critic
+        with torch.no_grad():
+            rows, held = self._teacher.draw(self._settings.batch_size)
+            fakes = self._players.refine(rows, held, self._teacher.generator)[0]
+            features = critic.features(fakes)
+            right = (critic(features) < 0).float().mean()
+            self._accuracy += (1 - _MEMORY) * (float(right) - self._accuracy)
+
+        def loss_of_rows(chosen: Tensor) -> Tensor:
+            return functional.softplus(critic(features[chosen]))
+
+        everyone = torch.arange(len(features))
+        if not clip:
+            return loss_of_rows(everyone).mean()
+        layers = clippable_layers(critic, list(critic.parameters()))
+        total = clipped_sum(layers, loss_of_rows, everyone, views=1, max_grad_norm=_MAX_GRAD_NORM)
+        moves = [(parameter * slope).sum() for parameter, slope in total.items()]
+        return torch.stack(moves).sum() / len(features)
+
+    def settled(self) -> Players:
+        """The players at the end: averages of their weights over steps."""
+        return Players(self._players.generator, self._critic_average.module)
+
+    def _move(self) -> None:
+        """One step of the generator: to please the critic, near its start, at the marginals."""
+        rows, held = self._teacher.draw(self._settings.batch_size)
+        fakes, now, before = self._players.refine(rows, held, self._teacher.generator)
+        critic, settings = self._players.critic, self._settings
+        pleased = critic(critic.features(fakes)).mean()
+        edits = (now.exp() * (now - before)).sum(1).mean()  # relative entropy to its start
+        shares = fakes.T @ fakes / len(fakes)
+        self._shares.lerp_(shares.detach(), 1 - _MEMORY)
+        astray = (self._shares - self._teacher.pair_shares) / self._level
+        marginals = (astray * shares).sum() / len(self._players.generator.sizes)
+        loss = edits - settings.critic_weight * pleased + settings.marginal_weight * marginals
+        self._optimizer.zero_grad(set_to_none=True)
+        slopes = torch.autograd.grad(loss, list(self._players.generator.parameters()))
+        for parameter, slope in zip(self._players.generator.parameters(), slopes, strict=True):
+            parameter.grad = slope
+        self._optimizer.step()
+        self._average.update_parameters(self._players.generator)
+
+    def _settle(self, left: float) -> None:
+        """Put the generator at its average once, and average the critic over its last steps."""
+        if self._average.n_averaged > 0:
+            self._players.generator.load_state_dict(self._average.module.state_dict())
+            self._average.n_averaged.zero_()
+        if left <= _SETTLE / 2:
+            self._critic_average.update_parameters(self._players.critic)
+
+
+@fitted_synthesizers.register("gan")
+@dataclass(frozen=True, repr=False)
+class FittedGan(FittedMarginal):
+    """The table of the marginals with the players that refine its rows, where there are any."""
+
+    name: ClassVar[str] = "gan"
+
+    players: Players | None = None
+
+    def draw(self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator) -> Tensor:
+        """Rows of the table, refined, and taken as often as the critic holds them for records."""
+        if self.players is None:
+            return super().draw(n_rows, given, rng)
+        codes = super().draw(_CANDIDATES * n_rows, given, rng)
+        chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        codes, logits = self.players.judged(codes, list(given), chance)
+        weights = (logits * self.settings["critic_weight"]).clamp(*_LOGITS).double().exp()
+        return take(codes, weights, n_rows, rng)
+
+    def tensors(self) -> dict[str, Array]:
+        """What the table needs, and the weights of both players."""
+        found = super().tensors()
+        if self.players is not None:
+            for part, player in self.players.parts().items():
+                values = player.state_dict().items()
+                found |= {f"{part}.{name}": value.numpy().copy() for name, value in values}
+        return found
+
+    @classmethod
+    def restored(cls, saved: SavedModel) -> FittedGan:
+        """The table and the players of the saved sizes with the saved weights."""
+        plain = FittedMarginal.restored(saved)
+        players = None
+        if "critic.tables" in saved.tensors:
+            total = sum(saved.codebook.sizes)
+            width = int(saved.settings["width"])
+            players = Players.new(saved.codebook.sizes, torch.zeros(total, total), width)
+            for part, player in players.parts().items():
+                names = [name for name in saved.tensors if name.startswith(f"{part}.")]
+                values = {name.removeprefix(f"{part}."): saved.tensors[name] for name in names}
+                player.load_state_dict({k: torch.from_numpy(v) for k, v in values.items()})
+        parts = {each.name: getattr(plain, each.name) for each in fields(plain)}
+        return cls(**parts, players=players)
