@@ -32,7 +32,7 @@ from privsynth.table import Array, Table
 
 _MODEL_FORMAT = "privsynth/model/1"
 _LARGEST_MODEL_FILE = 2**30  # bytes
-_BUILT_IN = ("privsynth.synth.diffusion", "privsynth.synth.marginal")
+_BUILT_IN = ("privsynth.synth.marginal", "privsynth.synth.diffusion", "privsynth.synth.gan")
 _CHUNK_ROWS = 50_000
 
 
@@ -165,7 +165,9 @@ class Synthesizer(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def requests(self, schema: Schema, n_units: int | None) -> Sequence[Request]:
+    def requests(
+        self, schema: Schema, n_units: int | None, budget: PrivacyBudget
+    ) -> Sequence[Request]:
         """What a fit will ask of the records; n_units is None where the row count is private."""
 
     @abstractmethod
@@ -193,7 +195,7 @@ class Synthesizer(ABC):
         schema = train.schema
         n_public = train.n_units if schema.privacy.row_count == "public" else None
         progress.stage("planning the privacy budget")
-        plan = calibrate(self.requests(schema, n_public), budget, PrivacyUnit.of(schema))
+        plan = calibrate(self.requests(schema, n_public, budget), budget, PrivacyUnit.of(schema))
         noise = noise or SecretNoise()
         spending = (ledger or Ledger()).charge(plan, schema.dataset.id, note=note)
         guarantee = Guarantee.of(plan, noise, schema)

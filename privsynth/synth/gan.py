@@ -1,35 +1,37 @@
 """A generator and a critic under privacy, on top of the marginals. Reads from top to bottom.
 
-The generator refines (Shrivastava et al. 2017): it starts from rows of the maximum-entropy table
-for the noisy pairs, and learns which codes of a row to change so that a critic no longer tells it
-from a record. So it begins as good as the marginals are, and the critic has to add only what they
-miss. A condition is a column and a code, drawn from the noisy 1-ways and never from rows; the
-column it names is held.
+The generator refines (Shrivastava et al. 2017): it takes a row of the maximum-entropy table for
+the noisy pairs and redraws some of its columns, one after the other. Before any learning it redraws
+them as the table itself would, so it begins as good as the marginals are, and learns only what a
+critic still sees. A condition is a column and a code, drawn from the noisy 1-ways and never from
+rows; the column it names is held.
 
 The critic judges how the codes of a row go together: for each pair of columns, how much more often
-than by chance the table sees these two. These features come from noisy counts, so they are
-public; a linear map of them, and a small network beside it, are all that trains on records, which
-is little enough to survive the noise. Only its real half meets records and is charged. The
-gradient of its fake half is clipped row by row in the same way, so that it balances the real one
-where the two tables agree, and is added without noise (Goodfellow et al. 2014, logistic loss).
+than by chance the table has these two. Such features come from noisy counts, so they are public; a
+linear map of them, and a small network beside it, are all that meets records, which is little
+enough to survive the noise. Only its real half is charged. The gradient of its fake half is
+clipped row by row in the same way, so that both balance where the two tables agree, and is added
+without noise (Goodfellow et al. 2014, logistic loss).
 
-What the generator has left undone, the critic does at the end: its logit estimates how much more
-likely a row is among the records, and draws are taken in that proportion (Azadi et al. 2019).
+What the generator leaves undone, the critic does at the end: its logit says how much more likely a
+row is among records than among fakes, and draws are taken in that proportion (Azadi et al. 2019).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from privsynth.encode import Codebook, learn_codebook
+from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.dpsgd import Trainer, clippable_layers, clipped_sum, make_trainer
 from privsynth.privacy.plan import Request, TrainingRequest
 from privsynth.schema import Schema
@@ -38,7 +40,7 @@ from privsynth.synth.diffusion import UnitRows
 from privsynth.synth.marginal import FittedMarginal, learn_table, teacher_requests
 from privsynth.synth.maxent import MaxEntTable, Potentials, one_hot
 from privsynth.synth.pairs import column_of
-from privsynth.synth.project import Measured, Projection, projected, take
+from privsynth.synth.project import Measured, Projection, project, projected, take
 from privsynth.table import Array, Table
 
 TRAINING = "critic"
@@ -47,7 +49,8 @@ _TEACHER_ROWS = 60_000
 _BLOCK_ROWS = 20_000
 _CHANCE, _LIFT, _LOW, _LOWEST = 1e-6, 3.0, 2.0, 4.0
 _GAIN, _MAX_GRAD_NORM = 4.0, 2.0
-_KEEP, _HOLD = 8.0, 1e4
+_HOLD = 1e4
+_PASSES = 3
 _NOISE_WIDTH = 16
 _DECISIVE, _MOST_STEPS = 0.7, 4
 _MEMORY = 0.95
@@ -60,21 +63,24 @@ class Critic(nn.Module):
     """From rows as indicators, soft or hard, to the log odds that they are records.
 
     `shares` are those of every pair of codes among the teacher's rows, (total, total). A pair of
-    columns has two features: the log lift of its two codes, and how far that is below what one
-    expects to see; each is standardised over the teacher's rows.
+    columns has two features: the log lift of its two codes, and how far that lies below what is
+    ever seen; both standardised over the teacher's rows. The network sees the codes too.
     """
 
     tables: Tensor
     members: Tensor
+    single: Tensor
 
     def __init__(self, sizes: Sequence[int], shares: Tensor, width: int) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
-        self.register_buffer("members", functional.one_hot(column_of(sizes)).float())
+        members = functional.one_hot(column_of(sizes)).float()  # (total, columns)
+        self.register_buffer("members", members, persistent=False)
+        self.register_buffer("single", shares.diagonal().clone())
         self.register_buffer("tables", self._tables(shares))  # (2, total, total)
-        n_features = len(sizes) * (len(sizes) - 1)
-        self.wide = nn.Linear(n_features, 1)
-        self.embed = nn.Linear(n_features, width)
+        self.n_pairs = len(sizes) * (len(sizes) - 1)
+        self.wide = nn.Linear(self.n_pairs, 1)
+        self.embed = nn.Linear(self.n_pairs + sum(sizes), width)
         self.inner = nn.Linear(width, width)
         self.head = nn.Linear(width, 1)
         nn.init.normal_(self.embed.weight)
@@ -84,74 +90,85 @@ class Critic(nn.Module):
 
     def _tables(self, shares: Tensor) -> Tensor:
         """What each pair of codes adds to the two features of its columns."""
-        single = shares.diagonal()
-        lift = ((shares + _CHANCE) / (single[:, None] * single[None, :] + _CHANCE)).log()
-        found = []
+        expected = self.single[:, None] * self.single[None, :]
+        lift = ((shares + _CHANCE) / (expected + _CHANCE)).log()
+        found, members = [], self.members
         for table in (lift.clamp(-_LIFT, _LIFT), (-_LOW - lift).clamp(0.0, _LOWEST)):
-            mean = self.members.T @ (shares * table) @ self.members  # (columns, columns)
-            square = self.members.T @ (shares * table.square()) @ self.members
-            deviation = (square - mean.square()).clamp_min(1e-6).sqrt()
-            mean, deviation = (self.members @ each @ self.members.T for each in (mean, deviation))
-            found.append(((table - mean) / deviation).clamp(-_LIFT, _LIFT))
+            mean = members.T @ (shares * table) @ members  # (columns, columns)
+            variance = members.T @ (shares * table.square()) @ members - mean.square()
+            deviation = variance.clamp_min(1e-6).sqrt()
+            gap = table - members @ mean @ members.T
+            found.append((gap / (members @ deviation @ members.T)).clamp(-_LIFT, _LIFT))
         return torch.stack(found)
 
     def features(self, rows: Tensor) -> Tensor:
-        """The features of rows as indicators, (rows, columns · (columns - 1)), of length near 1."""
+        """Pair features, then codes, each of length near 1: (rows, n_pairs + total)."""
         found, start = [], 0
         for column, size in enumerate(self.sizes[:-1]):
-            block = rows[:, start : start + size]
-            start += size
+            block, start = rows[:, start : start + size], start + size
             for table in self.tables:
                 met = (block @ table[start - size : start, start:]) * rows[:, start:]
-                found.append(met @ self.members[start:, column + 1 :])
-        return torch.cat(found, 1) / self.wide.in_features**0.5
+                found.append(met @ self.members[start:, column + 1 :] / math.sqrt(self.n_pairs))
+        return torch.cat([*found, (rows - self.single) / math.sqrt(len(self.sizes))], 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """The log odds, (rows,)."""
         x = features * _GAIN
         h = functional.silu(functional.layer_norm(self.embed(x), (self.embed.out_features,)))
         h = functional.silu(functional.layer_norm(self.inner(h), (self.inner.out_features,)))
-        h = h * (2.0 / h.shape[1] ** 0.5)  # so that its gradients are no longer than the others'
-        logits: Tensor = self.wide(x) + self.head(h)
+        h = h * (2.0 / math.sqrt(h.shape[1]))  # its gradients are then about as long as the others'
+        logits: Tensor = self.wide(x[:, : self.n_pairs]) + self.head(h)
         return logits.squeeze(1)
 
 
 class Generator(nn.Module):
-    """Residual MLP from a row, its condition and noise to what each column may become.
+    """Residual MLP from a row, its condition and noise to how one column is redrawn.
 
-    It starts by keeping every code but for a few: what it learns is added to that.
+    What it learns is added to the logits of the table, given the row's other columns.
     """
 
-    def __init__(self, sizes: Sequence[int], width: int) -> None:
+    theta: Tensor
+    bias: Tensor
+
+    def __init__(self, table: Potentials, width: int) -> None:
         super().__init__()
-        self.sizes = list(sizes)
-        self.embed = nn.Linear(sum(sizes) + len(sizes) + _NOISE_WIDTH, width)
+        self.sizes = list(table.sizes)
+        total, n_columns = sum(self.sizes), len(self.sizes)
+        self.embed = nn.Linear(total + 2 * n_columns + _NOISE_WIDTH, width)
         self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
-        self.head = nn.Linear(width, sum(sizes))
+        self.head = nn.Linear(width, total)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        self.register_buffer("theta", table.theta, persistent=False)
+        self.register_buffer("bias", table.bias, persistent=False)
 
-    def forward(self, rows: Tensor, held: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Log shares of every code now and before any learning, each (rows, total)."""
-        h = self.embed(torch.cat([rows, held, noise], 1))
+    def forward(
+        self, rows: Tensor, held: Tensor, free: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Log shares of every code now and before any learning, each (rows, total).
+
+        Of each row the column of `free`, (rows, columns), is redrawn; it cannot see what it was.
+        """
+        redrawn = free[:, column_of(self.sizes)]  # (rows, total)
+        h = self.embed(torch.cat([rows * (1 - redrawn), held, free, noise], 1))
         for first, second in zip(self.inner[::2], self.inner[1::2], strict=True):
             h = h + second(functional.silu(first(functional.layer_norm(h, h.shape[-1:]))))
         change = self.head(functional.silu(functional.layer_norm(h, h.shape[-1:])))
-        stay = _KEEP + _HOLD * held[:, column_of(self.sizes)]  # (rows, total)
-        return self._log_shares(rows * stay + change), self._log_shares(rows * stay)
+        before = rows * _HOLD * (1 - redrawn) + (rows @ self.theta + self.bias) * redrawn
+        return self._log_shares(before + change * redrawn), self._log_shares(before)
 
     def _log_shares(self, logits: Tensor) -> Tensor:
-        return torch.cat([part.log_softmax(1) for part in logits.split(self.sizes, 1)], 1)
+        return torch.cat([part.log_softmax(1) for part in torch.split(logits, self.sizes, 1)], 1)
 
     def harden(self, log_shares: Tensor, noise: Tensor) -> Tensor:
         """Codes drawn by the Gumbel trick, as indicators; the gradient is that of the shares."""
         scores = log_shares.detach() - (-noise.clamp_min(1e-20).log()).log()
-        picked = [
-            functional.one_hot(part.argmax(1), part.shape[1])
-            for part in scores.split(self.sizes, 1)
-        ]
         shares = log_shares.exp()
-        return torch.cat(picked, 1) + (shares - shares.detach())
+        return one_hot(self.codes(scores), self.sizes) + (shares - shares.detach())
+
+    def codes(self, scores: Tensor) -> Tensor:
+        """The code of the highest score in each column, (rows, columns)."""
+        return torch.stack([part.argmax(1) for part in torch.split(scores, self.sizes, 1)], 1)
 
 
 @synthesizers.register("gan")
@@ -159,9 +176,8 @@ class Generator(nn.Module):
 class Gan(Synthesizer):
     """Adversarial refinement of the maximum-entropy table; every setting is public.
 
-    `critic_share` of the budget goes to the critic. A `critic_weight` of 0 leaves the critic out,
-    asks nothing for it, and gives the table of the marginals: what the critic adds is the
-    difference between the two.
+    `critic_share` of the budget goes to the critic. A `critic_weight` of 0 leaves it out, asks
+    nothing for it and gives the table of the marginals; what it adds is the difference.
 
     >>> Gan(critic_weight=0.0).critic_weight
     0.0
@@ -170,8 +186,8 @@ class Gan(Synthesizer):
     name: ClassVar[str] = "gan"
 
     critic_weight: float = 1.0
-    critic_share: float = 0.12
-    steps: int = 800
+    critic_share: float = 0.08
+    steps: int = 400
     batch_size: int = 1024
     learning_rate: float = 3e-3
     width: int = 128
@@ -179,8 +195,10 @@ class Gan(Synthesizer):
     max_codes: int = 32
     codebook_share: float = 0.12
 
-    def requests(self, schema: Schema, n_units: int | None) -> Sequence[Request]:
-        """The teacher's measurements, and DP-SGD for the critic's real half with what they leave."""
+    def requests(
+        self, schema: Schema, n_units: int | None, budget: PrivacyBudget
+    ) -> Sequence[Request]:
+        """The teacher's measurements, and DP-SGD for the critic with what they leave."""
         if not self._has_critic(len(schema.modelled)):
             return teacher_requests(schema, self.codebook_share, 1.0)
         rate = _RATE_WHEN_ROWS_ARE_PRIVATE
@@ -198,17 +216,10 @@ class Gan(Synthesizer):
         players = None
         if self._has_critic(len(codebook.sizes)):
             players = self._play(train, codebook, table, measured, work)
-        fitted = FittedGan(
-            asdict(self),
-            codebook,
-            work.guarantee,
-            work.spending.entry_id,
-            torch.empty(0),
-            Projection(Potentials.zero(codebook.sizes), 1.0),
-            table,
-            players,
-        )
-        return projected(fitted, measured, work.rng)
+        public = asdict(self), codebook, work.guarantee, work.spending.entry_id
+        unprojected = torch.empty(0), Projection(Potentials.zero(codebook.sizes), 1.0)
+        fitted = FittedGan(*public, *unprojected, table, players)
+        return cast(FittedGan, projected(fitted, measured, work.rng))
 
     def _has_critic(self, n_columns: int) -> bool:
         return self.critic_weight > 0 and n_columns > 1
@@ -218,10 +229,12 @@ class Gan(Synthesizer):
     ) -> Players:
         """The adversarial training; nothing here but the trainer's batches meets a record."""
         generator = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
-        teacher = Teacher(table.draw(_TEACHER_ROWS, {}, work.rng), measured, generator)
+        draws = table.draw(_TEACHER_ROWS, {}, work.rng)
+        weights = project(draws, measured, work.rng).weights(draws)
+        teacher = Teacher(take(draws, weights, len(draws), work.rng), measured, generator)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(work.rng.integers(2**62)))
-            players = Players.new(codebook.sizes, teacher.pair_shares, self.width)
+            players = Players(table.potentials, teacher.pair_shares, self.width)
         game = Game(self, players, teacher, codebook.n_units)
         records = UnitRows(torch.from_numpy(codebook.encode(train)), train.units())
 
@@ -245,7 +258,7 @@ class Gan(Synthesizer):
         for _ in game.rounds(trainer):
             trainer.step(loss_of_units)
             work.progress.advance(note=work.budget_note)
-        return game.settled()
+        return game.averages
 
 
 class Teacher:
@@ -259,7 +272,7 @@ class Teacher:
         self._counts = onehot.sum(0).long()
         self._columns = column_of(sizes)
         self._order = codes.argsort(0)  # (rows, columns): the rows by their code, in each column
-        ends = [part.cumsum(0) for part in self._counts.split(list(sizes))]
+        ends = [part.cumsum(0) for part in torch.split(self._counts, list(sizes))]
         self._first = torch.cat(ends) - self._counts
         self._odds = measured.shares * (self._counts > 0) / len(sizes)
 
@@ -276,29 +289,27 @@ class Teacher:
         return one_hot(rows, self._sizes), held
 
 
-@dataclass(frozen=True, repr=False)
-class Players:
-    """Generator and critic, after which rows are drawn."""
+class Players(nn.Module):
+    """Generator and critic: before any step rows stay the table's and none is told apart."""
 
-    generator: Generator
-    critic: Critic
+    def __init__(self, table: Potentials, pair_shares: Tensor, width: int) -> None:
+        super().__init__()
+        self.generator = Generator(table, width)
+        self.critic = Critic(table.sizes, pair_shares, width)
 
-    @classmethod
-    def new(cls, sizes: Sequence[int], pair_shares: Tensor, width: int) -> Players:
-        """Both before any step: the generator keeps its rows, the critic tells nothing apart."""
-        return cls(Generator(sizes, width), Critic(sizes, pair_shares, width))
+    def refine(self, rows: Tensor, held: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Rows as indicators with some columns redrawn, and by how much otherwise than the table.
 
-    def parts(self) -> dict[str, nn.Module]:
-        """Both by the name under which they are saved."""
-        return {"generator": self.generator, "critic": self.critic}
-
-    def refine(
-        self, rows: Tensor, held: Tensor, chance: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Refined rows as indicators, with log shares now and before any learning."""
-        noise = torch.randn(len(rows), _NOISE_WIDTH, generator=chance)
-        now, before = self.generator(rows, held, noise)
-        return self.generator.harden(now, torch.rand(now.shape, generator=chance)), now, before
+        That is a relative entropy, the mean over rows. Gradients flow through the last column.
+        """
+        for number in range(_PASSES):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and number == _PASSES - 1):
+                order = torch.rand(held.shape, generator=chance) - 2 * held
+                free = functional.one_hot(order.argmax(1), held.shape[1]) * (1 - held)
+                noise = torch.randn(len(rows), _NOISE_WIDTH, generator=chance)
+                now, before = self.generator(rows, held, free, noise)
+                rows = self.generator.harden(now, torch.rand(now.shape, generator=chance))
+        return rows, (now.exp() * (now - before)).sum(1).mean()
 
     @torch.no_grad()
     def judged(
@@ -306,11 +317,11 @@ class Players:
     ) -> tuple[Tensor, Tensor]:
         """Refined codes, (rows, columns), and the critic's log odds of each, (rows,)."""
         sizes, found, logits = self.generator.sizes, [], []
-        for part in codes.split(_BLOCK_ROWS):
+        for part in torch.split(codes, _BLOCK_ROWS):
             mask = torch.zeros(part.shape)
             mask[:, list(held)] = 1.0
-            rows, _, _ = self.refine(one_hot(part, sizes), mask, chance)
-            found.append(torch.stack([each.argmax(1) for each in rows.split(sizes, 1)], 1))
+            rows = self.refine(one_hot(part, sizes), mask, chance)[0]
+            found.append(self.generator.codes(rows))
             logits.append(self.critic(self.critic.features(rows)))
         return torch.cat(found), torch.cat(logits)
 
@@ -323,26 +334,23 @@ class Game:
         rate, generator, critic = settings.learning_rate, players.generator, players.critic
         self.critic_optimizer = torch.optim.Adam(critic.parameters(), lr=rate)
         self._optimizer = torch.optim.Adam(generator.parameters(), lr=rate, betas=(0.5, 0.999))
-        memory = get_ema_multi_avg_fn(_MEMORY)
-        self._average = AveragedModel(generator, multi_avg_fn=memory)
-        self._critic_average = AveragedModel(critic)
-        single = teacher.pair_shares.diagonal()
-        self._level = torch.maximum(
-            teacher.pair_shares, 0.3 * single[:, None] * single[None, :]
-        ).clamp_min(1 / n_units)
-        self._shares = teacher.pair_shares.clone()
+        self.averages = deepcopy(players)
+        self._n_averaged = 0
+        single, pairs = teacher.pair_shares.diagonal(), teacher.pair_shares
+        self._level = torch.maximum(pairs, 0.3 * single[:, None] * single).clamp_min(1 / n_units)
+        self._shares = pairs.clone()
         self._accuracy = 0.5
 
     def rounds(self, trainer: Trainer) -> Iterator[None]:
         """One turn for each charged step; between them the generator has its own.
 
-        The generator waits for more steps of the critic while that is at a loss on fakes: its
-        accuracy on these is free to look at, on records it is not. In the last part of the steps
-        the generator stands still, so that the critic comes to judge what will be drawn from it.
+        It waits for more steps of the critic while that is at a loss on fakes: its accuracy there
+        is free to look at, on records it is not. Over the last steps it stands still, so that the
+        critic comes to judge what will be drawn.
         """
-        steps, wanted, made = trainer.steps_left, 1, 0
+        wanted, made = 1, 0
         while trainer.steps_left:
-            left = trainer.steps_left / steps
+            left = trainer.steps_left / self._settings.steps
             for group in self.critic_optimizer.param_groups:
                 group["lr"] = self._settings.learning_rate * min(1.0, 2 * left)
             yield
@@ -375,36 +383,35 @@ class Game:
         moves = [(parameter * slope).sum() for parameter, slope in total.items()]
         return torch.stack(moves).sum() / len(features)
 
-    def settled(self) -> Players:
-        """The players at the end: averages of their weights over steps."""
-        return Players(self._players.generator, self._critic_average.module)
-
     def _move(self) -> None:
-        """One step of the generator: to please the critic, near its start, at the marginals."""
-        rows, held = self._teacher.draw(self._settings.batch_size)
-        fakes, now, before = self._players.refine(rows, held, self._teacher.generator)
+        """One step of the generator: to please the critic, near the table, at its marginals."""
         critic, settings = self._players.critic, self._settings
-        pleased = critic(critic.features(fakes)).mean()
-        edits = (now.exp() * (now - before)).sum(1).mean()  # relative entropy to its start
+        rows, held = self._teacher.draw(settings.batch_size)
+        fakes, change = self._players.refine(rows, held, self._teacher.generator)
         shares = fakes.T @ fakes / len(fakes)
         self._shares.lerp_(shares.detach(), 1 - _MEMORY)
         astray = (self._shares - self._teacher.pair_shares) / self._level
-        marginals = (astray * shares).sum() / len(self._players.generator.sizes)
-        loss = edits - settings.critic_weight * pleased + settings.marginal_weight * marginals
-        self._optimizer.zero_grad(set_to_none=True)
-        slopes = torch.autograd.grad(loss, list(self._players.generator.parameters()))
-        for parameter, slope in zip(self._players.generator.parameters(), slopes, strict=True):
-            parameter.grad = slope
+        loss = change - settings.critic_weight * critic(critic.features(fakes)).mean()
+        loss = loss + settings.marginal_weight * (astray * shares).sum() / len(critic.sizes)
+        weights = list(self._players.generator.parameters())
+        for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            weight.grad = slope
         self._optimizer.step()
-        self._average.update_parameters(self._players.generator)
+        follow(self.averages.generator, self._players.generator, 1 - _MEMORY)
 
     def _settle(self, left: float) -> None:
-        """Put the generator at its average once, and average the critic over its last steps."""
-        if self._average.n_averaged > 0:
-            self._players.generator.load_state_dict(self._average.module.state_dict())
-            self._average.n_averaged.zero_()
+        """Put the generator at its average, and average the critic over its last steps."""
+        self._players.generator.load_state_dict(self.averages.generator.state_dict())
         if left <= _SETTLE / 2:
-            self._critic_average.update_parameters(self._players.critic)
+            self._n_averaged += 1
+            follow(self.averages.critic, self._players.critic, 1 / self._n_averaged)
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, part: float) -> None:
+    """Move an average of weights that part of the way to a model's."""
+    for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(weight, part)
 
 
 @fitted_synthesizers.register("gan")
@@ -430,23 +437,23 @@ class FittedGan(FittedMarginal):
         """What the table needs, and the weights of both players."""
         found = super().tensors()
         if self.players is not None:
-            for part, player in self.players.parts().items():
-                values = player.state_dict().items()
-                found |= {f"{part}.{name}": value.numpy().copy() for name, value in values}
+            weights = self.players.state_dict().items()
+            found |= {f"players.{name}": value.numpy().copy() for name, value in weights}
         return found
 
     @classmethod
     def restored(cls, saved: SavedModel) -> FittedGan:
         """The table and the players of the saved sizes with the saved weights."""
         plain = FittedMarginal.restored(saved)
+        found = {
+            name.removeprefix("players."): torch.from_numpy(value.copy())
+            for name, value in saved.tensors.items()
+            if name.startswith("players.")
+        }
         players = None
-        if "critic.tables" in saved.tensors:
-            total = sum(saved.codebook.sizes)
-            width = int(saved.settings["width"])
-            players = Players.new(saved.codebook.sizes, torch.zeros(total, total), width)
-            for part, player in players.parts().items():
-                names = [name for name in saved.tensors if name.startswith(f"{part}.")]
-                values = {name.removeprefix(f"{part}."): saved.tensors[name] for name in names}
-                player.load_state_dict({k: torch.from_numpy(v) for k, v in values.items()})
+        if found:
+            unknown = torch.zeros_like(found["critic.tables"][0])
+            players = Players(plain.table.potentials, unknown, int(saved.settings["width"]))
+            players.load_state_dict(found)
         parts = {each.name: getattr(plain, each.name) for each in fields(plain)}
         return cls(**parts, players=players)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from privsynth.encode import Codebook, codebook_requests, learn_codebook
-from privsynth.privacy.plan import Request
+from privsynth.privacy.budget import PrivacyBudget
+from privsynth.privacy.plan import GaussianEvent, Request
 from privsynth.schema import Schema
 from privsynth.synth.base import (
     SavedModel,
@@ -22,9 +23,8 @@ from privsynth.synth.base import (
 )
 from privsynth.synth.maxent import ROUNDS, Fit, MaxEntTable, Particles, Potentials
 from privsynth.synth.pairs import (
-    ROUNDS as PAIR_ROUNDS,
-)
-from privsynth.synth.pairs import (
+    LEAST_DEVIATION,
+    PAIR_ROUNDS,
     NoisyPairs,
     PairCounter,
     importance,
@@ -57,28 +57,48 @@ def learn_table(train: Table, codebook: Codebook, work: Work) -> tuple[MaxEntTab
     """The maximum-entropy table of the records' noisy pairs, and what was measured for it."""
     generator = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
     shares = [torch.from_numpy(share).float() for share in codebook.shares.values()]
-    total = torch.cat(shares)
+    total, sizes = torch.cat(shares), codebook.sizes
     n_particles = int(np.clip(_PRODUCTS / len(total) ** 2, *_PARTICLES))
 
-    def fitted(pairs: NoisyPairs, rounds: int) -> Fit:
-        particles = Particles.independent(shares, n_particles, generator)
-        fit = Fit(pairs, total, particles)
+    def fitted(pairs: NoisyPairs, shares: Tensor, rounds: int) -> Fit:
+        starts = Particles.independent(shares.split(list(sizes)), n_particles, generator)
+        fit = Fit(pairs, shares, starts)
         fit.run(rounds, work.progress)
         return fit
 
-    pairs = _none(codebook.sizes)
-    if len(codebook.sizes) > 1:
+    pairs = _none(sizes)
+    if len(sizes) > 1:
         work.progress.stage("measuring every pair of columns", _FIRST_ROUNDS)
         counter, weights = PairCounter(train, codebook, work), importance(train.schema)
         first = counter.measure(PAIR_ROUNDS[0], weights)
-        prior = fitted(first, _FIRST_ROUNDS).prior_variance()
+        prior = fitted(first, total, _FIRST_ROUNDS).prior_variance()
         second = counter.measure(PAIR_ROUNDS[1], second_round(first, prior, weights))
         pairs = first.merged(second)
+        total = pairs.sharpened(total, counts_precision(work, codebook))
     work.progress.stage("fitting the marginals", ROUNDS)
-    fit = fitted(pairs, ROUNDS)
+    fit = fitted(pairs, total, ROUNDS)
     fit.particles.resample()
     table = MaxEntTable(fit.potentials, fit.particles.codes().to(torch.int16))
     return table, Measured(pairs, total)
+
+
+def count_pairs(train: Table, codebook: Codebook, work: Work) -> Measured:
+    """Both rounds by public weights: what the projection needs where there is no teacher."""
+    shares = torch.from_numpy(np.concatenate(list(codebook.shares.values()))).float()
+    if len(codebook.sizes) < 2:
+        return Measured(_none(codebook.sizes), shares)
+    work.progress.stage("measuring every pair of columns")
+    counter, weights = PairCounter(train, codebook, work), importance(train.schema)
+    first, second = (counter.measure(name, weights) for name in PAIR_ROUNDS)
+    pairs = first.merged(second)
+    return Measured(pairs, pairs.sharpened(shares, counts_precision(work, codebook)))
+
+
+def counts_precision(work: Work, codebook: Codebook) -> float:
+    """One over the variance of a code's share as the codebook measured it."""
+    events = [each.event for each in work.spending.plan.mechanisms if each.name not in PAIR_ROUNDS]
+    noises = [each.noise_multiplier for each in events if isinstance(each, GaussianEvent)]
+    return float((codebook.n_units / max([LEAST_DEVIATION, *noises])) ** 2)
 
 
 def _none(sizes: Sequence[int]) -> NoisyPairs:
@@ -102,7 +122,9 @@ class Marginal(Synthesizer):
     max_codes: int = 32
     codebook_share: float = 0.12
 
-    def requests(self, schema: Schema, n_units: int | None) -> Sequence[Request]:
+    def requests(
+        self, schema: Schema, n_units: int | None, budget: PrivacyBudget
+    ) -> Sequence[Request]:
         """The codebook's measurements and those of the pairs, which use everything up."""
         return teacher_requests(schema, self.codebook_share, 1.0)
 
@@ -117,10 +139,10 @@ class Marginal(Synthesizer):
             work.guarantee,
             work.spending.entry_id,
             torch.empty(0),
-            Projection(Potentials.zero(codebook.sizes), 1.0),
+            Projection.none(codebook.sizes),
             table,
         )
-        return projected(fitted, measured, work.rng)
+        return projected(fitted, measured, work.rng, work.progress)
 
 
 @fitted_synthesizers.register("marginal")

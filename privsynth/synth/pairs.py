@@ -15,18 +15,20 @@ from itertools import combinations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from privsynth.encode import Codebook
+from privsynth.encode.histogram import onto_simplex
 from privsynth.privacy.mechanisms import noisy_counts, unit_weights
 from privsynth.privacy.plan import MeasurementRequest
 from privsynth.schema import Schema
 from privsynth.synth.base import Work
 from privsynth.table import Array, Table
 
-ROUNDS = ("pairs, first round", "pairs, second round")
+PAIR_ROUNDS = ("pairs, first round", "pairs, second round")
 _FIRST_SHARE = 0.4
 _TARGET_WEIGHT = 3.0
-_LEAST_DEVIATION = 0.5
+LEAST_DEVIATION = 0.5
 """In units: without privacy too, half a record more or less in a cell is no news."""
 
 
@@ -35,7 +37,7 @@ def pair_requests(share: float) -> list[MeasurementRequest]:
     parts = (_FIRST_SHARE, 1 - _FIRST_SHARE)
     return [
         MeasurementRequest(name, "counts of every pair of columns", share * part)
-        for name, part in zip(ROUNDS, parts, strict=True)
+        for name, part in zip(PAIR_ROUNDS, parts, strict=True)
     ]
 
 
@@ -58,6 +60,19 @@ class NoisyPairs:
         precision = self.precision + other.precision
         part = (self.precision / precision.clamp_min(1e-30))[columns][:, columns]
         return NoisyPairs(self.sizes, part * self.shares + (1 - part) * other.shares, precision)
+
+    def sharpened(self, shares: Tensor, precision: float) -> Tensor:
+        """Noisy 1-ways, (total,), with what the pairs say about them too, by precision.
+
+        The pairs of a column with another of k codes give its 1-way with k times their variance.
+        """
+        members = functional.one_hot(column_of(self.sizes), len(self.sizes)).float()
+        weight = self.precision / torch.tensor(self.sizes)  # (columns, columns)
+        sums = self.shares @ members  # (total, columns): each column's 1-way by each other column
+        by_code = weight[column_of(self.sizes)]
+        mean = precision * shares + (sums * by_code).sum(1)
+        parts = (mean / (precision + by_code.sum(1))).split(list(self.sizes))
+        return torch.cat([torch.from_numpy(onto_simplex(part.numpy(), 1.0)) for part in parts])
 
     def __repr__(self) -> str:
         measured = int((self.precision > 0).sum()) // 2
@@ -84,7 +99,7 @@ class PairCounter:
         shares = torch.zeros(starts[-1], starts[-1])
         precision = torch.zeros(len(self.sizes), len(self.sizes))
         for (i, j), part in zip(asked, parts, strict=True):
-            deviation = max(part.noise_multiplier, _LEAST_DEVIATION) / self.n_units
+            deviation = max(part.noise_multiplier, LEAST_DEVIATION) / self.n_units
             precision[i, j] = precision[j, i] = deviation**-2
             cells = self._codes[:, i] * self.sizes[j] + self._codes[:, j]
             block = noisy_counts(
@@ -142,7 +157,7 @@ def second_round(first: NoisyPairs, prior: Tensor, weights: Array) -> Array:
 def _expected_errors(first: NoisyPairs, prior: Tensor, steps: Array) -> Array:
     """The summed error of each pair's cells for each addition to its precision."""
     columns = column_of(first.sizes)
-    members = torch.nn.functional.one_hot(columns, len(first.sizes)).float()
+    members = functional.one_hot(columns, len(first.sizes)).float()
     upper = np.triu_indices(len(first.sizes), 1)
     rows = []
     for step in steps:

@@ -9,10 +9,10 @@ post-processing: no record is read. Rows that break a public business rule get n
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from privsynth.encode import Codebook
 from privsynth.errors import ModelError, SchemaError
-from privsynth.progress import Progress
+from privsynth.progress import SILENT, Progress
 from privsynth.synth.base import FittedSynthesizer
 from privsynth.synth.constraints import derived, satisfied
 from privsynth.synth.maxent import Particles, Potentials, Prior, one_hot
@@ -36,6 +36,8 @@ _LARGEST_RATIO = 10.0
 _DRAWS_PER_ROW = 4
 _POOL_ROWS = (40_000, 400_000)
 _FRESH_PER_ROW = 3
+
+P = TypeVar("P", bound="ProjectedSynthesizer")
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,6 +58,11 @@ class Projection:
 
     potentials: Potentials
     effective_share: float
+
+    @classmethod
+    def none(cls, sizes: Sequence[int]) -> Projection:
+        """The projection that leaves every draw as it is."""
+        return cls(Potentials.zero(sizes), 1.0)
 
     def weights(self, codes: Tensor) -> Tensor:
         """Weights of draws, (rows,), with mean 1 and none above ten times the mean."""
@@ -168,9 +175,10 @@ class ProjectedSynthesizer(FittedSynthesizer):
 
 
 def projected(
-    fitted: ProjectedSynthesizer, measured: Measured, rng: np.random.Generator
-) -> ProjectedSynthesizer:
+    fitted: P, measured: Measured, rng: np.random.Generator, progress: Progress = SILENT
+) -> P:
     """The generator with a pool that follows the measured marginals and the business rules."""
+    progress.stage("projecting onto the marginals")
     low, high = _POOL_ROWS
     n_rows = int(np.clip(_DRAWS_PER_ROW * fitted.n_units, low, high))
     draws = fitted.draw(n_rows, {}, rng)

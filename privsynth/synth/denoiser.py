@@ -1,0 +1,119 @@
+"""The denoiser: a network that names the distribution of each hidden column of a record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from privsynth.synth.draw import Layer
+from privsynth.table import Array
+
+
+class Denoiser(nn.Module):
+    """Residual MLP from a partly hidden record to the logits of every code of every column.
+
+    Layer normalisation has no parameters, so that all that trains is in linear layers.
+    """
+
+    log_shares: Tensor
+    offsets: Tensor
+    members: Tensor
+
+    def __init__(self, shares: Sequence[Array], width: int, depth: int) -> None:
+        super().__init__()
+        sizes = [len(share) for share in shares]
+        total, n_columns = sum(sizes), len(sizes)
+        self.sizes = sizes
+        self.embed = nn.Linear(total + n_columns, width)
+        self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(2 * depth))
+        self.head = nn.Linear(width, total)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        logs = torch.from_numpy(np.log(np.concatenate(shares) + 1e-6)).float()
+        column_of = torch.repeat_interleave(torch.arange(n_columns), torch.tensor(sizes))
+        self.register_buffer("log_shares", logs)  # (total,)
+        self.register_buffer("offsets", torch.tensor([0, *np.cumsum(sizes)[:-1]]))  # (columns,)
+        self.register_buffer(
+            "members", functional.one_hot(column_of, n_columns).float()
+        )  # (total, columns)
+
+    def visible(self, codes: Tensor, hidden: Tensor) -> Tensor:
+        """One-hot codes with hidden columns zeroed, and the mask: (rows, total + columns)."""
+        rows, n_columns = codes.shape
+        x = torch.zeros(rows, len(self.log_shares) + n_columns)
+        x.scatter_(1, codes + self.offsets, (~hidden).float())
+        x[:, len(self.log_shares) :] = hidden.float()
+        return x
+
+    def embedding(self) -> Tensor:
+        """What each visible code and each hidden column adds to the first layer's output,
+        (total + columns, width).
+        """
+        return self.embed.weight.T.contiguous()
+
+    def body(self, h: Tensor, inner: Sequence[Layer] | None = None) -> Tensor:
+        """The residual blocks and the last normalisation: (rows, width) to (rows, width).
+
+        `inner` are the layers of the blocks in another form, for speed.
+        """
+        inner = inner or list(self.inner)
+        for first, second in zip(inner[::2], inner[1::2], strict=True):
+            h = h + second(functional.silu(first(functional.layer_norm(h, h.shape[-1:]))))
+        return functional.silu(functional.layer_norm(h, h.shape[-1:]))
+
+    def forward(self, codes: Tensor, hidden: Tensor) -> Tensor:
+        """Logits of every code, (rows, total)."""
+        logits: Tensor = self.head(self.body(self.embed(self.visible(codes, hidden))))
+        return logits + self.log_shares
+
+    def loss(self, codes: Tensor, hidden: Tensor) -> Tensor:
+        """Mean cross-entropy over the hidden columns of each row, (rows,)."""
+        logits = self(codes, hidden)
+        logits = logits - logits.amax(1, keepdim=True).detach()
+        log_total = (logits.exp() @ self.members).clamp_min(1e-30).log()  # (rows, columns)
+        log_true = logits.gather(1, codes + self.offsets)
+        surprise: Tensor = (log_total - log_true) * hidden
+        return surprise.sum(1) / hidden.sum(1)
+
+
+def hide(rows: int, n_columns: int, views: int, generator: torch.Generator) -> Tensor:
+    """Which columns to hide, (rows * views, columns): 1 to all of them, evenly over the views."""
+    spread = (torch.rand(rows, 1, generator=generator) + torch.arange(views) / views) % 1.0
+    n_hidden = 1 + (spread.reshape(-1, 1) * n_columns).long()
+    ranks = torch.rand(rows * views, n_columns, generator=generator).argsort(1).argsort(1)
+    return ranks < n_hidden
+
+
+class Average:
+    """The running mean of the weights: it takes out noise that single steps put in."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self._sums = [torch.zeros_like(parameter) for parameter in denoiser.parameters()]
+        self._n = 0
+
+    @torch.no_grad()
+    def add(self, denoiser: Denoiser) -> None:
+        """Take the weights as they are now into the mean."""
+        self._n += 1
+        for mean, parameter in zip(self._sums, denoiser.parameters(), strict=True):
+            mean.add_(parameter - mean, alpha=1 / self._n)
+
+    @torch.no_grad()
+    def into(self, denoiser: Denoiser) -> Denoiser:
+        """The denoiser with the mean as its weights."""
+        for mean, parameter in zip(self._sums, denoiser.parameters(), strict=True):
+            parameter.copy_(mean)
+        return denoiser
+
+
+def cooling(optimizer: torch.optim.Optimizer, steps: int, learning_rate: float) -> Iterator[float]:
+    """The share of the steps done, before each step, while the rate falls along a half cosine."""
+    for number in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * number / steps))
+        yield number / steps

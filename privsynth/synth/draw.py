@@ -1,0 +1,126 @@
+"""Drawing from a denoiser: columns revealed one at a time, many rows at once.
+
+A block of rows shares one random order of the columns; blocks are drawn side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from privsynth.synth.diffusion import Denoiser
+
+Layer: TypeAlias = Callable[[Tensor], Tensor]
+BLOCK_ROWS = 1_024
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+def blocks(
+    denoiser: Denoiser, n_rows: int, given: Mapping[int, int], rng: np.random.Generator
+) -> Iterator[Tensor]:
+    """Codes of n_rows records, block by block, each with an order of the columns of its own."""
+    rows = [min(BLOCK_ROWS, n_rows - start) for start in range(0, n_rows, BLOCK_ROWS)]
+    seeds = rng.integers(2**62, size=len(rows)).tolist()
+
+    def block(rows: int, seed: int) -> Tensor:
+        return reveal(denoiser, rows, given, np.random.default_rng(seed))[0]
+
+    with _workers() as pool:
+        yield from pool.map(block, rows, seeds)
+
+
+@contextmanager
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    """As many threads as torch would take for one operation, with one thread of torch each."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(n_threads) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+@torch.no_grad()
+def reveal(
+    denoiser: Denoiser, rows: int, given: Mapping[int, int], rng: np.random.Generator
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """Codes of `rows` records, (rows, columns), drawn in one random order of the columns.
+
+    Also the mean distribution from which each column was drawn: its marginal, with less variance
+    than counts of the draws. The first layer is linear in what is visible, so revealing a column
+    only adds to it; only that column's logits are computed, and once for all rows that are alike.
+    """
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    layers = _Layers(denoiser)
+    n_columns, total = len(denoiser.sizes), len(denoiser.log_shares)
+    h = (denoiser.embed.bias + layers.table[total:].sum(0))[None]  # (states, width)
+    state = torch.zeros(rows, dtype=torch.long)  # which of the states each row is in
+    codes = torch.zeros(rows, n_columns, dtype=torch.long)
+    marginals, drawn = {}, list[int]()
+    free = [j for j in rng.permutation(n_columns).tolist() if j not in given]
+    for j in [*given, *free]:
+        start, size = int(denoiser.offsets[j]), denoiser.sizes[j]
+        if j in given:
+            codes[:, j] = given[j]
+        else:
+            shares = layers.shares(h, slice(start, start + size))  # (states, size)
+            key = codes[:, drawn[int(rng.integers(len(drawn)))]] if drawn else codes[:, j]
+            codes[:, j] = draw_codes(shares[state], spread(key, generator))
+            marginals[j] = torch.bincount(state, minlength=len(h)) / rows @ shares
+        drawn.append(j)
+        states, state = torch.unique(state * size + codes[:, j], return_inverse=True)
+        added = layers.table[start : start + size] - layers.table[total + j]
+        h = h[states // size] + added[states % size]
+    return codes, marginals
+
+
+class _Layers:
+    """The layers of a denoiser as drawing takes them."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.table = denoiser.embedding()  # (total + columns, width)
+        self._denoiser = denoiser
+        self._inner = [_layer(*each.parameters()) for each in denoiser.inner]
+
+    def shares(self, h: Tensor, codes: slice) -> Tensor:
+        """The distribution of one column in each state of what is visible, (states, codes)."""
+        head, log_shares = self._denoiser.head, self._denoiser.log_shares
+        logits = _layer(head.weight[codes], head.bias[codes] + log_shares[codes])
+        return logits(self._denoiser.body(h, self._inner)).softmax(1)
+
+
+def _layer(weight: Tensor, bias: Tensor) -> Layer:
+    """x ↦ x weightᵀ + bias by oneDNN; MKL, torch's choice, is half as fast on AMD processors."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return lambda x: functional.linear(x, weight, bias)
+    w, b = weight.to_mkldnn(), bias.to_mkldnn()
+    return lambda x: functional.linear(x.to_mkldnn(), w, b).to_dense()
+
+
+def draw_codes(shares: Tensor, u: Tensor) -> Tensor:
+    """One code a row from its distribution, (rows,), by inverting the cumulative one at u."""
+    cumulative = shares.cumsum(1)
+    found = torch.searchsorted(cumulative, u[:, None] * cumulative[:, -1:])
+    return found[:, 0].clamp_max(shares.shape[1] - 1)
+
+
+def spread(key: Tensor, generator: torch.Generator) -> Tensor:
+    """Uniform numbers, (rows,), that lie evenly over [0, 1) among the rows of each key.
+
+    Each is uniform by itself; rows of one key get neighbouring terms of a golden-ratio sequence,
+    so that counts of codes given the key vary less from draw to draw than independent ones.
+    """
+    order = (key + torch.rand(len(key), generator=generator)).argsort()
+    u = torch.empty(len(key), dtype=torch.float64)
+    start = torch.rand(1, generator=generator, dtype=torch.float64)
+    u[order] = (start + torch.arange(len(key), dtype=torch.float64) * _GOLDEN) % 1.0
+    return u.float()
