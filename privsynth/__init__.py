@@ -40,19 +40,24 @@ if TYPE_CHECKING:
     from privsynth.schema import Schema
     from privsynth.synth.base import FittedSynthesizer, Synthesizer, load_fitted
     from privsynth.synth.diffusion import Diffusion
-    from privsynth.synth.preset import load_preset
+    from privsynth.synth.gan import Gan
+    from privsynth.synth.marginal import Marginal
+    from privsynth.synth.preset import Auto, load_preset
     from privsynth.table import Table, Tables, rng
 
 __all__ = [
     "AssessmentError",
+    "Auto",
     "BudgetError",
     "DataError",
     "Diffusion",
     "FittedSynthesizer",
+    "Gan",
     "Guarantee",
     "Inconclusive",
     "Ledger",
     "LedgerError",
+    "Marginal",
     "ModelError",
     "OutputError",
     "PrivacyBudget",
@@ -75,10 +80,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Auto": "privsynth.synth.preset",
     "Diffusion": "privsynth.synth.diffusion",
     "FittedSynthesizer": "privsynth.synth.base",
+    "Gan": "privsynth.synth.gan",
     "Guarantee": "privsynth.privacy.guarantee",
     "Ledger": "privsynth.privacy.ledger",
+    "Marginal": "privsynth.synth.marginal",
     "PrivacyBudget": "privsynth.privacy.budget",
     "PrivacyUnit": "privsynth.privacy.budget",
     "RiskReport": "privsynth.report.report",

@@ -226,7 +226,7 @@ folder = Path(tempfile.mkdtemp())
 patients = ps.read_table(simulate_clinic(50), clinic_schema())
 budget = ps.PrivacyBudget(epsilon=1.0, delta=1e-5)
 ledger = ps.Ledger(folder / "ledger.sqlite")
-ps.Diffusion(steps=1).fit(patients, budget, ledger=ledger).save(folder / "model")
+ps.Diffusion(taught_steps=0, steps=1).fit(patients, budget, ledger=ledger).save(folder / "model")
 ps.load_fitted(folder / "model").sample(10)
 print(*({"sdv", "rdt", "ctgan", "copulas", "deepecho"} & sys.modules.keys()))
 """

@@ -69,7 +69,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     from privsynth.fidelity.marginals import TotalVariation
     from privsynth.risk import Copies, attacks
 
-    small = Diffusion(steps=3, batch_size=32, width=16, depth=1)
+    small = Diffusion(taught_steps=3, steps=3, batch_size=32, width=16, depth=1)
     monkeypatch.setattr(preset, "load_preset", lambda name: small)
     monkeypatch.setattr(attacks, "_items", {"copies": Copies})
     monkeypatch.setattr(metrics, "_items", {"total_variation": TotalVariation})
@@ -100,6 +100,78 @@ def test_delta_cannot_follow_from_a_private_row_count() -> None:
 def test_a_job_survives_json() -> None:
     for job in (pipeline.Job(1.0, 1e-6, rows=5, csv=True), pipeline.Job.without_privacy()):
         assert pipeline.Job.from_dict(json.loads(json.dumps(job.to_dict()))) == job
+
+
+# The model
+
+
+def test_the_choice_is_recorded_and_public(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done, report = pipeline.run(data, SCHEMA, pipeline.Job(1.0), out, tools)
+    public = RiskReport.from_json((out / "release/report/report.json").read_text())
+    for found in (report.provenance, public.provenance):
+        assert found["model"] == "marginal"
+        assert "rows a code at epsilon 1, below 50" in found["choice"]
+        assert 0 < found["effective_share"] <= 1
+    again = pipeline.RunRecord.load(pipeline.RunFolder(out).record)
+    assert again.choice == done.record.choice
+
+
+def test_the_choice_does_not_look_at_the_records(tools: pipeline.Tools, tmp_path: Path) -> None:
+    choices = []
+    for seed in (3, 4):
+        frame(seed=seed).assign(ward="east").to_parquet(tmp_path / f"{seed}.parquet")
+        done = pipeline.fit(
+            tmp_path / f"{seed}.parquet", SCHEMA, pipeline.Job(1.0), tmp_path / f"out{seed}", tools
+        )
+        choices.append(done.record.choice)
+    assert choices[0] == choices[1]
+
+
+def test_a_private_row_count_does_not_decide(tools: pipeline.Tools, tmp_path: Path) -> None:
+    schema = ps.Schema.parse(SCHEMA.to_dict() | {"privacy": {"row_count": "private"}})
+    reasons = []
+    for n in (150, 300):
+        frame(n).to_parquet(tmp_path / f"{n}.parquet")
+        job = pipeline.Job(1.0, delta=1e-5)
+        done = pipeline.fit(tmp_path / f"{n}.parquet", schema, job, tmp_path / f"out{n}", tools)
+        reasons.append(done.record.choice.reason)
+    assert reasons[0] == reasons[1]
+
+
+def test_what_a_critic_added_stays_with_the_controller(
+    data: Path, tools: pipeline.Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from privsynth.synth.gan import Gan
+
+    small = Gan(steps=3, batch_size=32, width=16)
+    monkeypatch.setattr(preset, "load_preset", lambda name: small)
+    out = tmp_path / "out"
+    _, report = pipeline.run(data, SCHEMA, pipeline.Job(1.0, model="gan"), out, tools)
+    with_it = {fact.id: fact.value for fact in report.facts("fidelity")}
+    beside = report.facts("critic")
+    assert "critic.tvd_2way" in {fact.id for fact in beside}
+    for fact in beside:
+        assert fact.value == with_it[fact.id.replace("critic", "fidelity")]
+        assert isinstance(fact.reference, float)
+    page = (out / "controller/report/report.html").read_text()
+    assert "What the critic added" in page
+    assert "are not covered by ε" in page
+    public = RiskReport.from_json((out / "release/report/report.json").read_text())
+    assert public.facts("critic") == ()
+    assert "What the critic added" not in (out / "release/report/report.html").read_text()
+
+
+def test_a_model_with_targets_is_drawn_from(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    folder = pipeline.RunFolder(tmp_path / "out")
+    pipeline.fit(data, SCHEMA, pipeline.Job(1.0), folder.path, tools)
+    model = pipeline.targeted(folder, {"ward": {"east": 0.9}}, [("ward", "died")])
+    drawn = pipeline.sample(folder, 200, model=model).to_pandas()
+    assert (drawn["ward"] == "east").mean() == pytest.approx(0.9, abs=0.02)
 
 
 # The split
@@ -330,8 +402,9 @@ def test_a_small_table_is_said_to_be_small(
 ) -> None:
     said: list[str] = []
     pipeline.fit(data, SCHEMA, pipeline.Job(1.0), tmp_path / "out", replace(tools, say=said.append))
-    assert len(said) == 1
-    assert "too small" in said[0]
+    choice, size = said
+    assert choice.startswith("model marginal: ")
+    assert "too small" in size
 
 
 def test_any_table_can_be_assessed() -> None:

@@ -24,7 +24,7 @@ def fit(
     out: Out,
     epsilon: Epsilon = None,
     delta: Delta = None,
-    model: Model = None,
+    model: Model = "auto",
     rows: Rows = None,
     control: Control = 0.1,
     ledger: LedgerFile = None,

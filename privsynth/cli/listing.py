@@ -45,9 +45,9 @@ def _registered(kind: Kind) -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from privsynth.synth.preset import preset_names, read_preset
+    from privsynth.synth.preset import AUTO, AUTO_SUMMARY, preset_names, read_preset
 
-    return [(name, read_preset(name).summary) for name in preset_names()]
+    return [(AUTO, AUTO_SUMMARY), *((name, read_preset(name).summary) for name in preset_names())]
 
 
 def _first_line(item: Any) -> str:

@@ -19,8 +19,12 @@ SchemaFile = Annotated[
     typer.Option("--schema", "-s", metavar="FILE", help="The schema, which `inspect` drafts."),
 ]
 Model = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="A preset that `privsynth list models` names."),
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="A preset that `privsynth list models` names; `auto` takes one by the schema, the "
+        "public row count and the budget, and says why.",
+    ),
 ]
 Epsilon = Annotated[
     float | None, typer.Option(metavar="E", help="What may be spent. This, or --no-privacy.")

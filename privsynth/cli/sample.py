@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from privsynth.cli.options import Folder, Json, Rows
+
+if TYPE_CHECKING:
+    from privsynth.cli.targets import Wanted
+    from privsynth.synth.base import FittedSynthesizer
 
 
 def sample(
@@ -19,6 +23,22 @@ def sample(
         list[str] | None,
         typer.Option(
             metavar="COLUMN=VALUE", help="Hold a column at a value; may be given more than once."
+        ),
+    ] = None,
+    balance: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=VALUE:SHARE,…",
+            help="Class balance: give values of a column these shares; the others keep what is "
+            "left. May be given more than once.",
+        ),
+    ] = None,
+    independent: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A,B",
+            help="Demographic parity: take the dependence between two columns out, such as a "
+            "sensitive one and an outcome. May be given more than once.",
         ),
     ] = None,
     output: Annotated[
@@ -37,25 +57,43 @@ def sample(
     from privsynth.cli.console import print_json, show
     from privsynth.cli.progress import on_stderr
     from privsynth.cli.tables import require_suffix, write_as
-    from privsynth.errors import UsageError
+    from privsynth.cli.targets import wanted
 
-    conditions = _conditions(where or ())
+    conditions, targets = _conditions(where or ()), wanted(balance or (), independent or ())
+    _require_file(output, conditions, targets)
     run = pipeline.RunFolder(folder)
-    if output is None and conditions:
-        raise UsageError("a table drawn under --where is not the run's own: name a file with -o")
     if output is not None:
         require_suffix(output)
+    model = pipeline.targeted(run, targets.balance, targets.independent) if targets else None
     with on_stderr() as progress:
-        table = pipeline.sample(run, rows, conditions, progress)
+        table = pipeline.sample(run, rows, conditions, progress, model)
     if output is None:
         pipeline.keep(table, run)
     else:
         write_as(table, output)
     written = output or run.synthetic
     if as_json:
-        print_json({"rows": table.n_rows, "columns": list(table.columns), "file": str(written)})
+        document = {"rows": table.n_rows, "columns": list(table.columns), "file": str(written)}
+        print_json(document | _document(targets, model))
     else:
         show(f"{table.n_rows:,} synthetic rows in {written}; nothing was spent")
+        if model is not None:
+            show(targets.line(model.effective_share))
+
+
+def _document(targets: Wanted, model: FittedSynthesizer | None) -> dict[str, Any]:
+    return targets.to_dict() | {"effective_share": model.effective_share} if model else {}
+
+
+def _require_file(output: Path | None, conditions: dict[str, Any], targets: Wanted) -> None:
+    """Refuse to keep a table that is not the run's own as if it were, and to ask twice."""
+    from privsynth.errors import UsageError
+
+    if output is None and (conditions or targets):
+        option = "--where" if conditions else "--balance or --independent"
+        raise UsageError(f"a table drawn under {option} is not the run's own: name a file with -o")
+    if both := [name for name in targets.balance if name in conditions]:
+        raise UsageError(f"--where and --balance both name column {both[0]!r}; give one")
 
 
 def _conditions(texts: Sequence[str]) -> dict[str, str | None]:

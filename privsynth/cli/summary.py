@@ -81,7 +81,8 @@ def _spent(outcome: Outcome) -> Table:
     guarantee = outcome.guarantee
     return _pairs(
         [
-            ("Model", f"{outcome.record.job.preset}, run {outcome.record.run_id}"),
+            ("Model", f"{outcome.record.choice.preset}, run {outcome.record.run_id}"),
+            ("Why", outcome.record.choice.reason),
             ("Records", outcome.size),
             ("Privacy", _privacy(guarantee)),
             ("Unit", guarantee.plan.unit.describe()),
@@ -159,7 +160,8 @@ def _handover(outcome: Outcome, report: RiskReport) -> tuple[RenderableType, ...
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     return {
         "run_id": outcome.record.run_id,
-        "model": outcome.record.job.preset,
+        "model": outcome.record.choice.preset,
+        "choice": outcome.record.choice.reason,
         "ledger_entry": outcome.entry_id,
         "viability": outcome.size,
         "guarantee": outcome.guarantee.to_dict(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from privsynth.fidelity.base import Failure, Metric, Result, metrics
@@ -10,9 +12,12 @@ from privsynth.table import Tables
 
 
 def run_suite(
-    tables: Tables, rng: np.random.Generator, progress: Progress = SILENT
+    tables: Tables,
+    rng: np.random.Generator,
+    progress: Progress = SILENT,
+    names: Collection[str] | None = None,
 ) -> tuple[Result, ...]:
-    """The scores and failures of every registered metric, in order of the metrics' names.
+    """The scores and failures of every registered metric, or of those named, in order of names.
 
     Each metric draws from a stream of its own, so that one more changes none of the others.
 
@@ -25,7 +30,7 @@ def run_suite(
     >>> results[0]
     Failure(name='association', ..., reason='it needs two columns that vary')
     """
-    chosen = [make() for _, make in metrics.items()]
+    chosen = [make() for name, make in metrics.items() if names is None or name in names]
     progress.stage("measuring fidelity", total=len(chosen))
     results: list[Result] = []
     for metric, stream in zip(chosen, rng.spawn(len(chosen)), strict=True):

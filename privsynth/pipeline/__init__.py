@@ -15,6 +15,7 @@ from privsynth.pipeline.path import (
     report,
     run,
     sample,
+    targeted,
 )
 from privsynth.pipeline.record import RunRecord
 from privsynth.pipeline.steps import Tools, assess
@@ -34,4 +35,5 @@ __all__ = [
     "report",
     "run",
     "sample",
+    "targeted",
 ]

@@ -12,6 +12,7 @@ from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.noise import NoiseSource
 from privsynth.schema import Schema
 
+AUTO = "auto"
 LARGEST_DEFAULT_DELTA = 1e-5
 
 
@@ -19,15 +20,15 @@ LARGEST_DEFAULT_DELTA = 1e-5
 class Job:
     """What is asked of one run. UsageError says which number is impossible.
 
-    >>> Job(epsilon=1.0).preset
-    'diffusion'
-    >>> Job.without_privacy().preset
-    'diffusion-no-privacy'
+    >>> Job(epsilon=1.0).model
+    'auto'
+    >>> Job.without_privacy().is_private
+    False
     """
 
     epsilon: float
     delta: float | None = None
-    model: str | None = None
+    model: str = AUTO
     rows: int | None = None
     control: float = 0.1
     csv: bool = False
@@ -52,11 +53,6 @@ class Job:
         """Whether epsilon is finite."""
         return self.epsilon != math.inf
 
-    @property
-    def preset(self) -> str:
-        """The named configuration that is fitted."""
-        return self.model or ("diffusion" if self.is_private else "diffusion-no-privacy")
-
     def budget(self, schema: Schema, n_units: int) -> PrivacyBudget:
         """What may be spent on a table of that many units."""
         if not self.is_private:
@@ -72,7 +68,8 @@ class Job:
         'privsynth run patients.csv --schema schema.toml --epsilon 1 --control 0.1 --out DIR'
         """
         budget = f"--epsilon {self.epsilon:g}" if self.is_private else "--no-privacy"
-        asked = {"--delta": self.delta, "--model": self.model, "--control": self.control}
+        model = None if self.model == AUTO else self.model
+        asked = {"--delta": self.delta, "--model": model, "--control": self.control}
         options = [f"{name} {value}" for name, value in asked.items() if value is not None]
         rows = [f"--rows {self.rows}"] if self.rows else []
         parts = [f"privsynth run {data} --schema schema.toml", budget, *options, *rows]

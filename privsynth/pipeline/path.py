@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,14 +68,29 @@ def _outcome(fitted: Fit, out: Path) -> Outcome:
     )
 
 
+def targeted(
+    folder: RunFolder,
+    balance: Mapping[str, Mapping[Any, float]],
+    independent: Sequence[tuple[str, str]],
+) -> FittedSynthesizer:
+    """The model of a run, projected to a class balance and to pairs without dependence: free."""
+    model, _ = _saved(folder)
+    return model.projected_to(balance=balance, independent=independent)
+
+
 def sample(
     folder: RunFolder,
     rows: int | None = None,
     where: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
+    model: FittedSynthesizer | None = None,
 ) -> Table:
-    """Rows from the model of a run, as many as the run asks for unless said otherwise: free."""
-    model, record = _saved(folder)
+    """Rows from the model of a run, as many as the run asks for unless said otherwise: free.
+
+    `model` is one that `targeted` has made of it.
+    """
+    saved, record = _saved(folder)
+    model = model or saved
     n_rows = rows_asked(model, record) if rows is None else rows
     return model.sample(n_rows, where=where, progress=progress)
 

@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 
 from privsynth.errors import AssessmentError, ModelError
 from privsynth.pipeline.job import Job
+from privsynth.synth.policy import Choice
 from privsynth.table import Table
 
 FORMAT = "privsynth/run/1"
@@ -60,6 +61,7 @@ class RunRecord:
     version: str
     data: str
     job: Job
+    choice: Choice
     split: Split
     rows: int | None
 
@@ -77,6 +79,7 @@ class RunRecord:
                 raise ModelError(f"{path} is not of the form {FORMAT}")
             parts: dict[str, Any] = {
                 "job": Job.from_dict(document.pop("job")),
+                "choice": Choice(**document.pop("choice")),
                 "split": Split(**document.pop("split")),
             }
             return cls(**document, **parts)

@@ -16,8 +16,9 @@ import numpy as np
 from privsynth.errors import AssessmentError
 from privsynth.io import read_table, require_rows
 from privsynth.pipeline.folder import RunFolder
-from privsynth.pipeline.job import Job
+from privsynth.pipeline.job import AUTO, Job
 from privsynth.pipeline.record import RunRecord, Split
+from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import NoiseSource
@@ -28,6 +29,7 @@ from privsynth.report.report import Provenance, RiskReport, build_report
 from privsynth.schema import Schema
 from privsynth.schema.viability import Viability, viability
 from privsynth.synth.constraints import require_constraints
+from privsynth.synth.policy import Choice, choose
 from privsynth.table import Table, Tables
 
 if TYPE_CHECKING:
@@ -70,11 +72,13 @@ def learn(table: Table, name: str, job: Job, folder: RunFolder, tools: Tools) ->
     """Split, commit to the split, fit, and save what stays with the controller."""
     from privsynth.synth.preset import load_preset
 
-    synthesizer, ledger = load_preset(job.preset), tools.ledger or Ledger()
-    budget = job.budget(table.schema, table.n_units)
+    ledger, budget = tools.ledger or Ledger(), job.budget(table.schema, table.n_units)
     train, control, split = Split.draw(table, job.control)
-    record = _record(table, name, job, split)
+    choice = _choice(job, train, budget)
+    synthesizer = load_preset(choice.preset)
+    record = _record(table, name, job, choice, split)
     record.save(folder.record)  # the commitment stands before anything is fitted
+    tools.say(f"model {choice.preset}: {choice.reason}")
     size = viability(train.n_units, table.schema, job.epsilon)
     if size.verdict != "ample":
         tools.say(size.line)
@@ -93,13 +97,22 @@ def learn(table: Table, name: str, job: Job, folder: RunFolder, tools: Tools) ->
     return Fit(model, train, control, record)
 
 
-def _record(table: Table, name: str, job: Job, split: Split) -> RunRecord:
+def _choice(job: Job, train: Table, budget: PrivacyBudget) -> Choice:
+    """The preset that was asked for, or the one that public facts of the table choose."""
+    if job.model != AUTO:
+        return Choice(job.model, "asked for by name")
+    n_public = train.n_units if train.schema.privacy.row_count == "public" else None
+    return choose(train.schema, n_public, budget)
+
+
+def _record(table: Table, name: str, job: Job, choice: Choice, split: Split) -> RunRecord:
     return RunRecord(
         run_id=secrets.token_hex(8),
         created=_now(),
         version=version("privsynth"),
         data=name,
         job=job,
+        choice=choice,
         split=split,
         rows=job.rows or _rows_by_default(table, job),
     )
@@ -128,14 +141,12 @@ def rows_asked(model: FittedSynthesizer, record: RunRecord) -> int:
 
 def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) -> RiskReport:
     """Assess the synthetic table, and write the controller's edition of the report."""
-    report = assess(
-        train=fitted.train,
-        control=fitted.control,
-        synthetic=synthetic,
-        guarantee=fitted.model.guarantee,
-        provenance=provenance(fitted.model, fitted.record),
-        progress=progress,
-    )
+    tables = _tables(fitted.train, fitted.control, synthetic)
+    plain = fitted.model.without_training()
+    without_critic = plain.sample(synthetic.n_rows, progress=progress) if plain else None
+    measured = measure(tables, np.random.default_rng(), progress, without_critic)
+    made = provenance(fitted.model, fitted.record)
+    report = build_report(tables.schema, fitted.model.guarantee, measured, made)
     write_report(folder.report, report)
     return report
 
@@ -147,7 +158,6 @@ def assess(
     synthetic: Table,
     guarantee: Guarantee | None = None,
     rng: np.random.Generator | None = None,
-    provenance: Provenance | None = None,
     progress: Progress = SILENT,
 ) -> RiskReport:
     """The risk report of a synthetic table, whoever made it, in the controller's edition.
@@ -162,18 +172,20 @@ def assess(
     >>> assess(train=train, control=control, synthetic=train)
     RiskReport('d', controller edition, ... facts, ... inconclusive)
     """
-    tables = Tables(train, control, synthetic)
-    _require_same_columns(tables)
+    tables = _tables(train, control, synthetic)
     measured = measure(tables, rng or np.random.default_rng(), progress)
-    return build_report(train.schema, guarantee, measured, provenance or _someone_elses())
+    return build_report(train.schema, guarantee, measured, _someone_elses())
 
 
-def _require_same_columns(tables: Tables) -> None:
+def _tables(train: Table, control: Table, synthetic: Table) -> Tables:
+    """The three tables of an assessment; AssessmentError where they do not fit together."""
+    tables = Tables(train, control, synthetic)
     if tables.train.schema != tables.control.schema:
         raise AssessmentError("train and control do not have the same schema")
     absent = [name for name in tables.schema.modelled if name not in tables.synthetic.columns]
     if absent:
         raise AssessmentError(f"column {absent[0]!r}: not in the synthetic table")
+    return tables
 
 
 def _someone_elses() -> Provenance:
@@ -191,7 +203,9 @@ def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
     return Provenance(
         run_id=record.run_id,
         created=record.created,
-        model=record.job.preset,
+        model=record.choice.preset,
+        choice=record.choice.reason,
+        effective_share=model.effective_share,
         parameters={
             "synthesizer": model.name,
             **model.settings,

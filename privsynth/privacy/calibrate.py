@@ -53,6 +53,35 @@ def calibrate(requests: Sequence[Request], budget: PrivacyBudget, unit: PrivacyU
     return PrivacyPlan(ordered, budget, unit)
 
 
+def budget_shares(plan: PrivacyPlan) -> dict[str, float]:
+    """The share of its budget that each mechanism of a calibrated plan takes, by name.
+
+    A measurement's is its precision over that of the one Gaussian which would use the whole; a
+    training takes what the measurements leave. Empty without privacy, where nothing is shared.
+
+    >>> requests = [MeasurementRequest("counts", "cells", 0.25),
+    ...             MeasurementRequest("pairs", "cells", 0.75)]
+    >>> plan = calibrate(requests, PrivacyBudget(1.0, 1e-5), PrivacyUnit())
+    >>> {name: round(share, 3) for name, share in budget_shares(plan).items()}
+    {'counts': 0.25, 'pairs': 0.75}
+    """
+    if not plan.is_private:
+        return {}
+    measured = {
+        each.name: _precision(each)
+        for each in plan.mechanisms
+        if isinstance(each.event, GaussianEvent)
+    }
+    others = [each.name for each in plan.mechanisms if each.name not in measured]
+    whole = sum(measured.values())
+    if others:
+        delta_share = sum(each.delta for each in plan.mechanisms) / plan.budget.delta
+        whole = max(whole, _whole_noise(plan.budget, delta_share) ** -2)
+    shares = {name: precision / whole for name, precision in measured.items()}
+    left = 1.0 - sum(shares.values())
+    return shares | {name: left / len(others) for name in others}
+
+
 def _require_possible(
     measurements: list[MeasurementRequest], trainings: list[TrainingRequest]
 ) -> None:

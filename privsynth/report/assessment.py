@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+COMPARED = ("detection", "total_variation", "utility")
+"""The metrics by which a generator is held against itself without its critic."""
+
+
 @dataclass(frozen=True)
 class Assessment:
     """Every attack and score, none left out, and how many rows and persons they rest on.
 
-    `synthetic_profiles` and `synthetic_associations` are computed on the synthetic table alone:
-    they are what the public edition may draw.
+    `without_critic` are some of the scores for the same fit with its critic left out, where it has
+    one. `synthetic_profiles` and `synthetic_associations` are computed on the synthetic table
+    alone: they are what the public edition may draw.
 
     >>> Assessment(attacks=(), scores=(), n_train=900, n_control=100, n_synthetic=900)
     Assessment(0 attacks, 0 scores, 900 train, 100 control and 900 synthetic rows)
@@ -33,6 +38,7 @@ class Assessment:
     n_train: int
     n_control: int
     n_synthetic: int
+    without_critic: tuple[fidelity.Result, ...] = ()
     n_train_units: int | None = None
     n_control_units: int | None = None
     profiles: tuple[ColumnProfile, ...] = ()
@@ -48,8 +54,16 @@ class Assessment:
         )
 
 
-def assess(tables: Tables, rng: np.random.Generator, progress: Progress = SILENT) -> Assessment:
-    """Run every attack and metric on three tables, and take the figures for the charts."""
+def assess(
+    tables: Tables,
+    rng: np.random.Generator,
+    progress: Progress = SILENT,
+    without_critic: Table | None = None,
+) -> Assessment:
+    """Run every attack and metric on three tables, and take the figures for the charts.
+
+    `without_critic` is a synthetic table of the same fit, with its critic left out.
+    """
     from threadpoolctl import threadpool_limits
 
     from privsynth.fidelity.suite import run_suite as measure
@@ -60,10 +74,15 @@ def assess(tables: Tables, rng: np.random.Generator, progress: Progress = SILENT
     with threadpool_limits(limits=1, user_api="openmp"):
         attacks = attack(tables, rng, progress)
         scores = measure(tables, rng, progress)
+        beside: tuple[fidelity.Result, ...] = ()
+        if without_critic is not None:
+            others = Tables(tables.train, tables.control, without_critic)
+            beside = measure(others, rng, progress, COMPARED)
     shown, related = of_synthetic_alone(tables.synthetic)
     return Assessment(
         attacks=attacks,
         scores=scores,
+        without_critic=beside,
         n_train=tables.train.n_rows,
         n_control=tables.control.n_rows,
         n_synthetic=tables.synthetic.n_rows,

@@ -26,6 +26,7 @@ def evidence(
         *_counts(schema, assessment),
         *_attacks(guarantee, assessment, policy),
         *(_score(result) for result in assessment.scores),
+        *_critic(assessment),
     ]
     return tuple(_numbered(facts))
 
@@ -142,6 +143,33 @@ def _score(result: Score | Failure) -> Fact:
             "seconds": round(result.seconds, 3),
         },
     )
+
+
+def _critic(assessment: Assessment) -> Iterable[Fact]:
+    """The figures of the table that have one without the critic to stand beside."""
+    without = {_key(each): each for each in assessment.without_critic}
+    for each in assessment.scores:
+        other = without.get(_key(each))
+        if other is None or (isinstance(each, Score) and _is_by_column(each)):
+            continue
+        fact = _score(each)
+        yield replace(
+            fact,
+            id=fact.id.replace("fidelity.", "critic.", 1),
+            section="critic",
+            reference=other.value if isinstance(other, Score) else None,
+            reference_name="critic's weight at zero",
+            note=f"weight at zero: {other.reason}" if isinstance(other, Failure) else fact.note,
+        )
+
+
+def _key(result: Score | Failure) -> tuple[str, str | None]:
+    return (result.metric, result.column) if isinstance(result, Score) else (result.name, None)
+
+
+def _is_by_column(score: Score) -> bool:
+    """Whether a score is one of many, one for each column."""
+    return score.column is not None and score.group != "utility"
 
 
 def _numbered(facts: Sequence[Fact]) -> Iterable[Fact]:

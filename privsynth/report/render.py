@@ -23,7 +23,7 @@ from privsynth.report.facts import (
     VOID,
     WITHHELD,
 )
-from privsynth.report.format import at_most, number
+from privsynth.report.format import at_most, number, percent
 from privsynth.report.glossary import GLOSSARY
 from privsynth.report.report import RiskReport
 
@@ -148,6 +148,7 @@ def _measured(report: RiskReport) -> dict[str, Any]:
     """Attacks and scores, their tables and charts."""
     fidelity = views.in_order(report.facts("fidelity"))
     limit, source = report.decision["excess_limit"], report.decision["source"]
+    share = report.provenance["effective_share"]
     return {
         "blocks": views.blocks(report),
         "floors": drawn.floors(report),
@@ -157,6 +158,8 @@ def _measured(report: RiskReport) -> dict[str, Any]:
         "score_rows": views.score_rows(f for f in fidelity if not views.is_by_column(f)),
         "by_column_rows": views.score_rows(f for f in fidelity if views.is_by_column(f)),
         "score_charts": drawn.score_charts(fidelity),
+        "critic_rows": views.critic_rows(report),
+        "effective_share": percent(share) if share is not None else None,
         "rare_rows": views.rare_rows(fidelity),
         "finding_rows": views.finding_rows(report),
         "matrices": drawn.matrices(report),
@@ -180,12 +183,14 @@ def _measured(report: RiskReport) -> dict[str, Any]:
 def _proved(report: RiskReport) -> dict[str, Any]:
     """The privacy statement in rows."""
     if report.dp is None:
-        return {"relation": "", "meaning": [], "mechanisms": [], "purposes": [], "trade_off": None}
+        rows = dict.fromkeys(("meaning", "mechanisms", "purposes", "split"), ())
+        return {"relation": "", "trade_off": None, **rows}
     return {
         "relation": relation_words(report.dp["relation"]),
         "meaning": views.meaning_rows(report.dp),
         "mechanisms": views.mechanism_rows(report.dp),
         "purposes": views.purpose_rows(report.dp),
+        "split": views.split_rows(report.dp),
         "trade_off": drawn.trade_off(report),
     }
 

@@ -57,14 +57,18 @@ def installed_versions() -> dict[str, str]:
 class Provenance:
     """Which run made the table: what another person needs to do it again.
 
-    `records` says whether there were records enough for the epsilon, by their public number or
-    its private estimate. `commands`, `hashes` and `seconds` speak of the real records and stay
+    `choice` says why it was this model, from public facts alone. `records` says whether there were
+    records enough for the epsilon, by their public number or its private estimate.
+    `effective_share` is what the projection leaves of a sample; it follows from the model.
+    `commands`, `hashes` and `seconds` speak of the real records and stay
     with the controller.
     """
 
     run_id: str
     created: str
     model: str = ""
+    choice: str = ""
+    effective_share: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=installed_versions)
     ledger_entry: str = ""
@@ -187,6 +191,8 @@ _PUBLIC_PROVENANCE = (
     "run_id",
     "created",
     "model",
+    "choice",
+    "effective_share",
     "parameters",
     "versions",
     "ledger_entry",
@@ -246,6 +252,8 @@ def _provenance(
         "run_id": provenance.run_id,
         "created": provenance.created,
         "model": provenance.model,
+        "choice": provenance.choice,
+        "effective_share": provenance.effective_share,
         "parameters": dict(provenance.parameters),
         "versions": dict(provenance.versions),
         "ledger_entry": provenance.ledger_entry,

@@ -11,6 +11,7 @@ import numpy as np
 
 from privsynth.privacy.accountant import epsilon_of, trade_off
 from privsynth.privacy.budget import PrivacyUnit
+from privsynth.privacy.calibrate import budget_shares
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.privacy.plan import (
     DpSgdEvent,
@@ -18,11 +19,15 @@ from privsynth.privacy.plan import (
     GaussianEvent,
     Mechanism,
     NonPrivateEvent,
+    PrivacyPlan,
     PureEvent,
 )
 from privsynth.report.facts import Figure, Series
 from privsynth.risk.base import Rate
 from privsynth.schema import Schema
+
+PAIRS_PURPOSE = "counts of every pair of columns"
+"""What `synth` says its measurements of pairs are for; importing that room would load torch."""
 
 PRIORS = (0.01, 0.1, 0.5)
 """Suspicions for which the statement says what the table can at most turn them into."""
@@ -48,6 +53,7 @@ def privacy_statement(guarantee: Guarantee, schema: Schema) -> dict[str, Any]:
         "void": list(guarantee.void),
         "mechanisms": _spends(guarantee.plan.mechanisms, guarantee.budget.delta),
         "purposes": _purposes(guarantee.plan.mechanisms, guarantee.budget.delta),
+        "split": _split(guarantee.plan),
         "meaning": [_meaning(guarantee, prior) for prior in PRIORS] if guarantee.holds else [],
         "public_quantities": list(_public_quantities(schema)),
     }
@@ -147,6 +153,26 @@ def _purposes(mechanisms: Iterable[Mechanism], delta: float) -> list[dict[str, A
         }
         for purpose, group in groups.items()
     ]
+
+
+def _split(plan: PrivacyPlan) -> list[dict[str, Any]]:
+    """How the budget was divided between codebook, pairs and training; empty without privacy."""
+    shares: dict[str, list[float]] = {}
+    for mechanism in plan.mechanisms:
+        if mechanism.name in (found := budget_shares(plan)):
+            shares.setdefault(_group(mechanism), []).append(found[mechanism.name])
+    return [
+        {"group": group, "n_mechanisms": len(parts), "share": round(sum(parts), 4)}
+        for group, parts in shares.items()
+    ]
+
+
+def _group(mechanism: Mechanism) -> str:
+    if isinstance(mechanism.event, DpSgdEvent):
+        return "training by DP-SGD"
+    if mechanism.purpose == PAIRS_PURPOSE:
+        return "pairs of columns"
+    return "codebook: counts, bounds, bins and categories"
 
 
 def _described(event: Event) -> str:

@@ -138,6 +138,28 @@ def purpose_rows(dp: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def split_rows(dp: Mapping[str, Any]) -> list[Row]:
+    """How the budget was divided."""
+    return [
+        (each["group"], number(each["n_mechanisms"]), percent(each["share"]))
+        for each in dp["split"]
+    ]
+
+
+def critic_rows(report: RiskReport) -> list[Row]:
+    """What the critic added: figures with it, and with its weight at zero."""
+    return [
+        (
+            fact.title,
+            fact.column or "all",
+            "inconclusive" if fact.value is None else rate(_float(fact.value)),
+            rate(fact.reference),
+            _sentence(fact.reason) if fact.reason else fact.note,
+        )
+        for fact in report.facts("critic")
+    ]
+
+
 def meaning_rows(dp: Mapping[str, Any]) -> list[Row]:
     """Suspicions before and after: of being in the data, and of holding a certain value."""
     keys = ("after_at_most", "value_after_at_most")

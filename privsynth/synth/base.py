@@ -60,6 +60,32 @@ class FittedSynthesizer(ABC):
         """The number of privacy units that it was fitted to: public, or the private estimate."""
         return self.codebook.n_units
 
+    @property
+    def effective_share(self) -> float | None:
+        """Effective sample size over draws, where draws are weighed; None where they are not."""
+        return None
+
+    def projected_to(
+        self,
+        *,
+        balance: Mapping[str, Mapping[Any, float]] | None = None,
+        independent: Sequence[tuple[str, str]] = (),
+        rng: np.random.Generator | None = None,
+    ) -> FittedSynthesizer:
+        """A generator whose tables meet targets that the records do not: post-processing.
+
+        `balance` gives shares to values of columns (class balance); what they leave goes to the
+        column's other values. `independent` are pairs of columns that are not to depend on each
+        other: for a sensitive column and an outcome that is demographic parity. The further the
+        targets are from the records, the smaller the effective sample. UsageError where the
+        generator takes none.
+        """
+        raise UsageError(f"a {self.name} generator takes no targets")
+
+    def without_training(self) -> FittedSynthesizer | None:
+        """The same fit with what its training on records added left out; None if it cannot be."""
+        return None
+
     @abstractmethod
     def sample_codes(
         self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator, progress: Progress
@@ -275,7 +301,7 @@ def load_fitted(folder: str | Path) -> FittedSynthesizer:
         )
         register_built_in()
         return fitted_synthesizers.get(document["synthesizer"]).restored(saved)
-    except (KeyError, TypeError, ValueError, RuntimeError):
+    except (LookupError, TypeError, ValueError, RuntimeError):
         raise ModelError(f"{folder}: the model file is damaged") from None
 
 

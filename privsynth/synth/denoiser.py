@@ -17,15 +17,20 @@ from privsynth.table import Array
 class Denoiser(nn.Module):
     """Residual MLP from a partly hidden record to the logits of every code of every column.
 
-    Layer normalisation has no parameters, so that all that trains is in linear layers.
+    Its logits are added to those of `base`, a denoiser that stays as it is, or else to the logs
+    of the noisy 1-ways; before any training they are 0. Layer normalisation has no parameters, so
+    that all that trains is in linear layers.
     """
 
     log_shares: Tensor
     offsets: Tensor
     members: Tensor
 
-    def __init__(self, shares: Sequence[Array], width: int, depth: int) -> None:
+    def __init__(
+        self, shares: Sequence[Array], width: int, depth: int, base: Denoiser | None = None
+    ) -> None:
         super().__init__()
+        self.base = None if base is None else base.requires_grad_(False)
         sizes = [len(share) for share in shares]
         total, n_columns = sum(sizes), len(sizes)
         self.sizes = sizes
@@ -69,7 +74,7 @@ class Denoiser(nn.Module):
     def forward(self, codes: Tensor, hidden: Tensor) -> Tensor:
         """Logits of every code, (rows, total)."""
         logits: Tensor = self.head(self.body(self.embed(self.visible(codes, hidden))))
-        return logits + self.log_shares
+        return logits + (self.log_shares if self.base is None else self.base(codes, hidden))
 
     def loss(self, codes: Tensor, hidden: Tensor) -> Tensor:
         """Mean cross-entropy over the hidden columns of each row, (rows,)."""
@@ -93,22 +98,26 @@ class Average:
     """The running mean of the weights: it takes out noise that single steps put in."""
 
     def __init__(self, denoiser: Denoiser) -> None:
-        self._sums = [torch.zeros_like(parameter) for parameter in denoiser.parameters()]
+        self._sums = [torch.zeros_like(parameter) for parameter in _trainable(denoiser)]
         self._n = 0
 
     @torch.no_grad()
     def add(self, denoiser: Denoiser) -> None:
         """Take the weights as they are now into the mean."""
         self._n += 1
-        for mean, parameter in zip(self._sums, denoiser.parameters(), strict=True):
+        for mean, parameter in zip(self._sums, _trainable(denoiser), strict=True):
             mean.add_(parameter - mean, alpha=1 / self._n)
 
     @torch.no_grad()
     def into(self, denoiser: Denoiser) -> Denoiser:
         """The denoiser with the mean as its weights."""
-        for mean, parameter in zip(self._sums, denoiser.parameters(), strict=True):
+        for mean, parameter in zip(self._sums, _trainable(denoiser), strict=True):
             parameter.copy_(mean)
         return denoiser
+
+
+def _trainable(denoiser: Denoiser) -> list[nn.Parameter]:
+    return [parameter for parameter in denoiser.parameters() if parameter.requires_grad]
 
 
 def cooling(optimizer: torch.optim.Optimizer, steps: int, learning_rate: float) -> Iterator[float]:

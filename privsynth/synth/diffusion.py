@@ -6,10 +6,12 @@ softmax given those already drawn. Absorbing diffusion in the sense of Austin et
 is an any-order autoregressive model (Hoogeboom et al. 2022).
 
 Under privacy the network first learns from rows of the maximum-entropy table for noisy pairs, as
-long as it likes: that is post-processing. DP-SGD then teaches it from the records what pairs
-cannot hold; a record is hidden several times and averaged before clipping, noise multiplicity (De
-et al. 2022; Dockhorn et al. 2023), and rows of the table are replayed without noise in the same
-step, so that the noise cannot wash the marginals out. The projection at the end puts them back.
+long as it likes: that is post-processing. A second network, whose logits are added to those of
+the first, then learns from the records by DP-SGD what pairs cannot hold. It starts from nothing:
+one that has learned that columns are independent given their pairs no longer learns otherwise. A
+record is hidden several times and averaged before clipping, noise multiplicity (De et al. 2022;
+Dockhorn et al. 2023), and rows of the table are replayed without noise in the same step, lightly,
+against what the noise washes out. The projection at the end puts the marginals back.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ TRAINING = "denoiser"
 _RATE_WHEN_ROWS_ARE_PRIVATE = 0.02
 _TEACHER_ROWS = 100_000
 _AVERAGE_LAST = 0.3
+_REPLAY = 0.1
 
 
 @synthesizers.register("diffusion")
@@ -72,7 +75,7 @@ class Diffusion(Synthesizer):
     views: int = 4
     max_grad_norm: float = 1.0
     learning_rate: float = 2e-3
-    tuning_rate: float = 1e-3
+    tuning_rate: float = 2e-3
     width: int = 192
     depth: int = 1
     max_codes: int = 32
@@ -96,31 +99,34 @@ class Diffusion(Synthesizer):
         work.progress.stage("learning bins and categories")
         codebook = learn_codebook(train, work.spending, work.noise, max_codes=self.max_codes)
         generator = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
-        denoiser = self._denoiser(codebook, work.rng)
-        replay = None
+        denoiser, replay = self._denoiser(codebook, work.rng), None
         if self.taught_steps:
             table, measured = learn_table(train, codebook, work)
             lesson = Lesson(table.draw(_TEACHER_ROWS, {}, work.rng), self.taught_batch, generator)
             self._teach(denoiser, lesson, work)
-            replay = lesson.loss_of(denoiser)
         else:
             measured = count_pairs(train, codebook, work)
         if any(each.name == TRAINING for each in work.spending.plan.mechanisms):
             rows = UnitRows(torch.from_numpy(codebook.encode(train)), train.units())
+            if self.taught_steps:
+                denoiser = self._denoiser(codebook, work.rng, base=denoiser)
+                replay = lesson.loss_of(denoiser, _REPLAY)
             self._tune(denoiser, rows, replay, codebook.n_units, work)
         public = asdict(self), codebook, work.guarantee, work.spending.entry_id
         fitted = FittedDiffusion(*public, torch.empty(0), Projection.none(codebook.sizes), denoiser)
         return projected(fitted, measured, work.rng, work.progress)
 
-    def _denoiser(self, codebook: Codebook, rng: np.random.Generator) -> Denoiser:
+    def _denoiser(
+        self, codebook: Codebook, rng: np.random.Generator, base: Denoiser | None = None
+    ) -> Denoiser:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**62)))
-            return Denoiser(list(codebook.shares.values()), self.width, self.depth)
+            return Denoiser(list(codebook.shares.values()), self.width, self.depth, base)
 
     def _teach(self, denoiser: Denoiser, lesson: Lesson, work: Work) -> None:
         """Training on rows of the table, which costs no privacy."""
         optimizer = torch.optim.Adam(denoiser.parameters(), lr=self.learning_rate)
-        average, loss = Average(denoiser), lesson.loss_of(denoiser)
+        average, loss = Average(denoiser), lesson.loss_of(denoiser, 1.0)
         work.progress.stage("teaching the denoiser the marginals", self.taught_steps)
         for done in cooling(optimizer, self.taught_steps, self.learning_rate):
             optimizer.zero_grad(set_to_none=True)
@@ -147,7 +153,8 @@ class Diffusion(Synthesizer):
             return denoiser.loss(rows.draw(units, self.views, generator), hidden)
 
         rate = self.learning_rate if replay is None else self.tuning_rate
-        optimizer = torch.optim.Adam(denoiser.parameters(), lr=rate)
+        trained = [each for each in denoiser.parameters() if each.requires_grad]
+        optimizer = torch.optim.Adam(trained, lr=rate)
         trainer = make_trainer(
             denoiser,
             optimizer,
@@ -175,14 +182,14 @@ class Lesson:
     def __init__(self, codes: Tensor, batch_size: int, generator: torch.Generator) -> None:
         self._codes, self._batch_size, self._generator = codes, batch_size, generator
 
-    def loss_of(self, denoiser: Denoiser) -> PublicLoss:
+    def loss_of(self, denoiser: Denoiser, weight: float) -> PublicLoss:
         """A loss that draws its own batch."""
 
         def loss() -> Tensor:
             size = (self._batch_size,)
             chosen = torch.randint(len(self._codes), size, generator=self._generator)
             hidden = hide(len(chosen), self._codes.shape[1], 1, self._generator)
-            return denoiser.loss(self._codes[chosen], hidden).mean()
+            return weight * denoiser.loss(self._codes[chosen], hidden).mean()
 
         return loss
 
@@ -228,9 +235,9 @@ class FittedDiffusion(ProjectedSynthesizer):
     def restored(cls, saved: SavedModel) -> FittedDiffusion:
         """The denoiser of the saved sizes with the saved weights."""
         settings = saved.settings
-        denoiser = Denoiser(
-            list(saved.codebook.shares.values()), int(settings["width"]), int(settings["depth"])
-        )
+        shape = list(saved.codebook.shares.values()), int(settings["width"]), int(settings["depth"])
+        is_tuned = any(name.startswith("denoiser.base.") for name in saved.tensors)
+        denoiser = Denoiser(*shape, base=Denoiser(*shape) if is_tuned else None)
         denoiser.load_state_dict(
             {
                 name.removeprefix("denoiser."): torch.from_numpy(value.copy())

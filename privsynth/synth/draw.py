@@ -60,9 +60,9 @@ def reveal(
     only adds to it; only that column's logits are computed, and once for all rows that are alike.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    layers = _Layers(denoiser)
+    layers = [_Layers(part) for part in (denoiser, denoiser.base) if part is not None]
     n_columns, total = len(denoiser.sizes), len(denoiser.log_shares)
-    h = (denoiser.embed.bias + layers.table[total:].sum(0))[None]  # (states, width)
+    h = [each.bias + each.table[total:].sum(0)[None] for each in layers]  # (states, width) each
     state = torch.zeros(rows, dtype=torch.long)  # which of the states each row is in
     codes = torch.zeros(rows, n_columns, dtype=torch.long)
     marginals, drawn = {}, list[int]()
@@ -72,14 +72,15 @@ def reveal(
         if j in given:
             codes[:, j] = given[j]
         else:
-            shares = layers.shares(h, slice(start, start + size))  # (states, size)
+            one = slice(start, start + size)
+            logits = [each.logits(x, one) for each, x in zip(layers, h, strict=True)]
+            shares = (sum(logits) + denoiser.log_shares[one]).softmax(1)  # (states, size)
             key = codes[:, drawn[int(rng.integers(len(drawn)))]] if drawn else codes[:, j]
             codes[:, j] = draw_codes(shares[state], spread(key, generator))
-            marginals[j] = torch.bincount(state, minlength=len(h)) / rows @ shares
+            marginals[j] = torch.bincount(state, minlength=len(shares)) / rows @ shares
         drawn.append(j)
         states, state = torch.unique(state * size + codes[:, j], return_inverse=True)
-        added = layers.table[start : start + size] - layers.table[total + j]
-        h = h[states // size] + added[states % size]
+        h = [each.revealed(x, states, j) for each, x in zip(layers, h, strict=True)]
     return codes, marginals
 
 
@@ -88,14 +89,21 @@ class _Layers:
 
     def __init__(self, denoiser: Denoiser) -> None:
         self.table = denoiser.embedding()  # (total + columns, width)
+        self.bias = denoiser.embed.bias
         self._denoiser = denoiser
         self._inner = [_layer(*each.parameters()) for each in denoiser.inner]
 
-    def shares(self, h: Tensor, codes: slice) -> Tensor:
-        """The distribution of one column in each state of what is visible, (states, codes)."""
-        head, log_shares = self._denoiser.head, self._denoiser.log_shares
-        logits = _layer(head.weight[codes], head.bias[codes] + log_shares[codes])
-        return logits(self._denoiser.body(h, self._inner)).softmax(1)
+    def logits(self, h: Tensor, codes: slice) -> Tensor:
+        """What it adds to the logits of one column in each state, (states, codes)."""
+        head = _layer(self._denoiser.head.weight[codes], self._denoiser.head.bias[codes])
+        return head(self._denoiser.body(h, self._inner))
+
+    def revealed(self, h: Tensor, states: Tensor, column: int) -> Tensor:
+        """The first layer's output once a column is seen: a state numbers old state and code."""
+        size, start = self._denoiser.sizes[column], int(self._denoiser.offsets[column])
+        hidden = len(self._denoiser.log_shares) + column
+        added = self.table[start : start + size] - self.table[hidden]
+        return h[states // size] + added[states % size]
 
 
 def _layer(weight: Tensor, bias: Tensor) -> Layer:

@@ -1,20 +1,17 @@
 """A generator and a critic under privacy, on top of the marginals. Reads from top to bottom.
 
-The generator refines (Shrivastava et al. 2017): it takes a row of the maximum-entropy table for
-the noisy pairs and redraws some of its columns, one after the other. Before any learning it redraws
-them as the table itself would, so it begins as good as the marginals are, and learns only what a
-critic still sees. A condition is a column and a code, drawn from the noisy 1-ways and never from
-rows; the column it names is held.
+The generator refines (Shrivastava et al. 2017): it redraws columns of rows of the maximum-entropy
+table for the noisy pairs. Before any learning it redraws them as the table would, so it begins as
+good as the marginals are, and learns only what a critic still sees. A condition is a column and
+its code in such a row, so it follows the noisy 1-ways and never records; that column is held.
 
 The critic judges how the codes of a row go together: for each pair of columns, how much more often
-than by chance the table has these two. Such features come from noisy counts, so they are public; a
-linear map of them, and a small network beside it, are all that meets records, which is little
-enough to survive the noise. Only its real half is charged. The gradient of its fake half is
-clipped row by row in the same way, so that both balance where the two tables agree, and is added
-without noise (Goodfellow et al. 2014, logistic loss).
-
-What the generator leaves undone, the critic does at the end: its logit says how much more likely a
-row is among records than among fakes, and draws are taken in that proportion (Azadi et al. 2019).
+than by chance the table has these two. Such features are public; a linear map of them, and a small
+network beside it, are all that meets records, little enough to survive the noise. Only that real
+half is charged. The fake half's gradient is clipped row by row in the same way, so that both
+balance where the tables agree, and is added without noise (logistic loss, Goodfellow et al. 2014).
+What the generator leaves undone, the critic does at the end: draws are taken by its odds that a
+row is a record (Azadi et al. 2019).
 """
 
 from __future__ import annotations
@@ -22,8 +19,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields
-from typing import ClassVar, cast
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -45,26 +42,21 @@ from privsynth.table import Array, Table
 
 TRAINING = "critic"
 _RATE_WHEN_ROWS_ARE_PRIVATE = 0.02
-_TEACHER_ROWS = 60_000
-_BLOCK_ROWS = 20_000
+_TEACHER_ROWS, _BLOCK_ROWS = 60_000, 20_000
 _CHANCE, _LIFT, _LOW, _LOWEST = 1e-6, 3.0, 2.0, 4.0
 _GAIN, _MAX_GRAD_NORM = 4.0, 2.0
-_HOLD = 1e4
-_PASSES = 3
-_NOISE_WIDTH = 16
-_DECISIVE, _MOST_STEPS = 0.7, 4
-_MEMORY = 0.95
-_SETTLE = 0.5
-_LOGITS = (-4.0, 2.0)
-_CANDIDATES = 2
+_NEVER, _PASSES, _NOISE_WIDTH = -1e9, 3, 16
+_DECISIVE, _MOST_STEPS, _SETTLE = 0.7, 4, 0.5
+_MEMORY, _LEAST_SHARE = 0.95, 1e-3
+_LOGITS, _CANDIDATES = (-4.0, 2.0), 2
 
 
 class Critic(nn.Module):
     """From rows as indicators, soft or hard, to the log odds that they are records.
 
-    `shares` are those of every pair of codes among the teacher's rows, (total, total). A pair of
-    columns has two features: the log lift of its two codes, and how far that lies below what is
-    ever seen; both standardised over the teacher's rows. The network sees the codes too.
+    A pair of columns has two features: the log lift of its codes among the teacher's rows, whose
+    pair shares are given, (total, total), and how far that is below what is ever seen; both are
+    standardised over these rows. The network sees the codes too.
     """
 
     tables: Tensor
@@ -124,51 +116,29 @@ class Critic(nn.Module):
 class Generator(nn.Module):
     """Residual MLP from a row, its condition and noise to how one column is redrawn.
 
-    What it learns is added to the logits of the table, given the row's other columns.
+    What it learns is added to the logits of the table given the row's other columns.
     """
-
-    theta: Tensor
-    bias: Tensor
 
     def __init__(self, table: Potentials, width: int) -> None:
         super().__init__()
-        self.sizes = list(table.sizes)
-        total, n_columns = sum(self.sizes), len(self.sizes)
-        self.embed = nn.Linear(total + 2 * n_columns + _NOISE_WIDTH, width)
-        self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
+        total, n_columns = sum(table.sizes), len(table.sizes)
+        self.embed = nn.Linear(2 * total + n_columns + _NOISE_WIDTH, width)
+        self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
         self.head = nn.Linear(width, total)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.register_buffer("theta", table.theta, persistent=False)
-        self.register_buffer("bias", table.bias, persistent=False)
+        self.table = table
 
     def forward(
-        self, rows: Tensor, held: Tensor, free: Tensor, noise: Tensor
+        self, rows: Tensor, held: Tensor, redrawn: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Log shares of every code now and before any learning, each (rows, total).
-
-        Of each row the column of `free`, (rows, columns), is redrawn; it cannot see what it was.
-        """
-        redrawn = free[:, column_of(self.sizes)]  # (rows, total)
-        h = self.embed(torch.cat([rows * (1 - redrawn), held, free, noise], 1))
-        for first, second in zip(self.inner[::2], self.inner[1::2], strict=True):
-            h = h + second(functional.silu(first(functional.layer_norm(h, h.shape[-1:]))))
+        """Log shares of the codes of `redrawn`, one column a row, now and before any learning."""
+        h = self.embed(torch.cat([rows * (1 - redrawn), redrawn, held, noise], 1))
+        for layer in self.inner:
+            h = h + layer(functional.silu(functional.layer_norm(h, h.shape[-1:])))
         change = self.head(functional.silu(functional.layer_norm(h, h.shape[-1:])))
-        before = rows * _HOLD * (1 - redrawn) + (rows @ self.theta + self.bias) * redrawn
-        return self._log_shares(before + change * redrawn), self._log_shares(before)
-
-    def _log_shares(self, logits: Tensor) -> Tensor:
-        return torch.cat([part.log_softmax(1) for part in torch.split(logits, self.sizes, 1)], 1)
-
-    def harden(self, log_shares: Tensor, noise: Tensor) -> Tensor:
-        """Codes drawn by the Gumbel trick, as indicators; the gradient is that of the shares."""
-        scores = log_shares.detach() - (-noise.clamp_min(1e-20).log()).log()
-        shares = log_shares.exp()
-        return one_hot(self.codes(scores), self.sizes) + (shares - shares.detach())
-
-    def codes(self, scores: Tensor) -> Tensor:
-        """The code of the highest score in each column, (rows, columns)."""
-        return torch.stack([part.argmax(1) for part in torch.split(scores, self.sizes, 1)], 1)
+        before = (rows @ self.table.theta + self.table.bias).masked_fill(redrawn == 0, _NEVER)
+        return (before + change).log_softmax(1), before.log_softmax(1)
 
 
 @synthesizers.register("gan")
@@ -201,25 +171,21 @@ class Gan(Synthesizer):
         """The teacher's measurements, and DP-SGD for the critic with what they leave."""
         if not self._has_critic(len(schema.modelled)):
             return teacher_requests(schema, self.codebook_share, 1.0)
-        rate = _RATE_WHEN_ROWS_ARE_PRIVATE
-        if n_units is not None:
-            rate = min(1.0, self.batch_size / n_units)
-        training = TrainingRequest(TRAINING, "gradients of the critic on records", rate, self.steps)
-        measured = teacher_requests(schema, self.codebook_share, 1 - self.critic_share)
-        return [*measured, training]
+        rate = min(1.0, self.batch_size / n_units) if n_units else _RATE_WHEN_ROWS_ARE_PRIVATE
+        asked = TrainingRequest(TRAINING, "gradients of the critic on records", rate, self.steps)
+        return [*teacher_requests(schema, self.codebook_share, 1 - self.critic_share), asked]
 
     def learn(self, train: Table, work: Work) -> FittedGan:
         """Codebook, the table of the marginals, generator against critic, projection."""
         work.progress.stage("learning bins and categories")
         codebook = learn_codebook(train, work.spending, work.noise, max_codes=self.max_codes)
         table, measured = learn_table(train, codebook, work)
-        players = None
-        if self._has_critic(len(codebook.sizes)):
-            players = self._play(train, codebook, table, measured, work)
+        plays = self._has_critic(len(codebook.sizes))
+        players = self._play(train, codebook, table, measured, work) if plays else None
         public = asdict(self), codebook, work.guarantee, work.spending.entry_id
         unprojected = torch.empty(0), Projection(Potentials.zero(codebook.sizes), 1.0)
         fitted = FittedGan(*public, *unprojected, table, players)
-        return cast(FittedGan, projected(fitted, measured, work.rng))
+        return projected(fitted, measured, work.rng)
 
     def _has_critic(self, n_columns: int) -> bool:
         return self.critic_weight > 0 and n_columns > 1
@@ -228,18 +194,20 @@ class Gan(Synthesizer):
         self, train: Table, codebook: Codebook, table: MaxEntTable, measured: Measured, work: Work
     ) -> Players:
         """The adversarial training; nothing here but the trainer's batches meets a record."""
-        generator = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
+        seeds = work.rng.integers(2**62, size=2).tolist()
+        chance, choice = (torch.Generator().manual_seed(seed) for seed in seeds)
         draws = table.draw(_TEACHER_ROWS, {}, work.rng)
         weights = project(draws, measured, work.rng).weights(draws)
-        teacher = Teacher(take(draws, weights, len(draws), work.rng), measured, generator)
+        teacher = one_hot(take(draws, weights, len(draws), work.rng), codebook.sizes)
+        pair_shares = teacher.T @ teacher / len(teacher)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(work.rng.integers(2**62)))
-            players = Players(table.potentials, teacher.pair_shares, self.width)
-        game = Game(self, players, teacher, codebook.n_units)
+            players = Players(table.potentials, pair_shares, self.width)
+        game = Game(self, players, teacher, chance)
         records = UnitRows(torch.from_numpy(codebook.encode(train)), train.units())
 
         def loss_of_units(units: Tensor) -> Tensor:
-            rows = one_hot(records.draw(units, 1, generator), codebook.sizes)
+            rows = one_hot(records.draw(units, 1, choice), codebook.sizes)
             return functional.softplus(-players.critic(players.critic.features(rows)))
 
         training = work.spending.training(TRAINING)
@@ -261,34 +229,6 @@ class Gan(Synthesizer):
         return game.averages
 
 
-class Teacher:
-    """Rows of the maximum-entropy table, handed out by conditions from the noisy 1-ways."""
-
-    def __init__(self, codes: Tensor, measured: Measured, generator: torch.Generator) -> None:
-        sizes = measured.pairs.sizes
-        self.generator, self._codes, self._sizes = generator, codes, sizes
-        onehot = one_hot(codes, sizes)
-        self.pair_shares = onehot.T @ onehot / len(codes)  # (total, total)
-        self._counts = onehot.sum(0).long()
-        self._columns = column_of(sizes)
-        self._order = codes.argsort(0)  # (rows, columns): the rows by their code, in each column
-        ends = [part.cumsum(0) for part in torch.split(self._counts, list(sizes))]
-        self._first = torch.cat(ends) - self._counts
-        self._odds = measured.shares * (self._counts > 0) / len(sizes)
-
-    def draw(self, n_rows: int) -> tuple[Tensor, Tensor]:
-        """Rows as indicators, (n_rows, total), and the column each is held to, (n_rows, columns).
-
-        A condition is a column, each as often, and a code of it, as often as the noisy 1-way says.
-        """
-        code = self._odds.multinomial(n_rows, True, generator=self.generator)
-        u = torch.rand(n_rows, generator=self.generator)
-        place = self._first[code] + (u * self._counts[code]).long()
-        rows = self._codes[self._order[place, self._columns[code]]]
-        held = functional.one_hot(self._columns[code], len(self._sizes)).float()
-        return one_hot(rows, self._sizes), held
-
-
 class Players(nn.Module):
     """Generator and critic: before any step rows stay the table's and none is told apart."""
 
@@ -298,30 +238,28 @@ class Players(nn.Module):
         self.critic = Critic(table.sizes, pair_shares, width)
 
     def refine(self, rows: Tensor, held: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Rows as indicators with some columns redrawn, and by how much otherwise than the table.
-
-        That is a relative entropy, the mean over rows. Gradients flow through the last column.
-        """
+        """Rows with some columns redrawn, and its mean relative entropy to the table's own way."""
+        columns = column_of(self.critic.sizes)
         for number in range(_PASSES):
             with torch.set_grad_enabled(torch.is_grad_enabled() and number == _PASSES - 1):
-                order = torch.rand(held.shape, generator=chance) - 2 * held
-                free = functional.one_hot(order.argmax(1), held.shape[1]) * (1 - held)
+                last = (torch.rand(held.shape, generator=chance) - 2 * held).argmax(1)
+                redrawn = (functional.one_hot(last, held.shape[1]) * (1 - held))[:, columns]
                 noise = torch.randn(len(rows), _NOISE_WIDTH, generator=chance)
-                now, before = self.generator(rows, held, free, noise)
-                rows = self.generator.harden(now, torch.rand(now.shape, generator=chance))
-        return rows, (now.exp() * (now - before)).sum(1).mean()
+                now, before = self.generator(rows, held, redrawn, noise)
+                gumbel = -torch.empty(now.shape).exponential_(generator=chance).log()
+                drawn = functional.one_hot((now.detach() + gumbel).argmax(1), now.shape[1])
+                shares = now.exp()  # straight through: drawn codes have the gradient of shares
+                rows = rows * (1 - redrawn) + (drawn + shares - shares.detach()) * redrawn
+        return rows, (shares * (now - before)).sum(1).mean()
 
     @torch.no_grad()
-    def judged(
-        self, codes: Tensor, held: Sequence[int], chance: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Refined codes, (rows, columns), and the critic's log odds of each, (rows,)."""
-        sizes, found, logits = self.generator.sizes, [], []
+    def judged(self, codes: Tensor, held: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Refined codes, (rows, columns), and the critic's log odds of each; held: (columns,)."""
+        found, logits = [], []
         for part in torch.split(codes, _BLOCK_ROWS):
-            mask = torch.zeros(part.shape)
-            mask[:, list(held)] = 1.0
-            rows = self.refine(one_hot(part, sizes), mask, chance)[0]
-            found.append(self.generator.codes(rows))
+            rows, _ = self.refine(one_hot(part, self.critic.sizes), held.expand(part.shape), chance)
+            parts = torch.split(rows, list(self.critic.sizes), 1)
+            found.append(torch.stack([each.argmax(1) for each in parts], 1))
             logits.append(self.critic(self.critic.features(rows)))
         return torch.cat(found), torch.cat(logits)
 
@@ -329,32 +267,38 @@ class Players(nn.Module):
 class Game:
     """The moves of generator and critic that read no record, and when each has its turn."""
 
-    def __init__(self, settings: Gan, players: Players, teacher: Teacher, n_units: float) -> None:
+    def __init__(
+        self, settings: Gan, players: Players, teacher: Tensor, chance: torch.Generator
+    ) -> None:
         self._settings, self._players, self._teacher = settings, players, teacher
+        self._chance, self._accuracy = chance, 0.5
         rate, generator, critic = settings.learning_rate, players.generator, players.critic
         self.critic_optimizer = torch.optim.Adam(critic.parameters(), lr=rate)
         self._optimizer = torch.optim.Adam(generator.parameters(), lr=rate, betas=(0.5, 0.999))
-        self.averages = deepcopy(players)
-        self._n_averaged = 0
-        single, pairs = teacher.pair_shares.diagonal(), teacher.pair_shares
-        self._level = torch.maximum(pairs, 0.3 * single[:, None] * single).clamp_min(1 / n_units)
-        self._shares = pairs.clone()
-        self._accuracy = 0.5
+        self.averages, self._n_averaged = deepcopy(players), 0
+        self._target = self._shares = teacher.T @ teacher / len(teacher)  # (total, total)
+
+    def fakes(self) -> tuple[Tensor, Tensor]:
+        """A batch of the teacher's rows, each held to a column, refined: see `Players.refine`."""
+        n_rows, n_columns = self._settings.batch_size, len(self._players.critic.sizes)
+        rows = torch.randint(len(self._teacher), (n_rows,), generator=self._chance)
+        column = torch.randint(n_columns, (n_rows,), generator=self._chance)
+        held = functional.one_hot(column, n_columns).float()
+        return self._players.refine(self._teacher[rows], held, self._chance)
 
     def rounds(self, trainer: Trainer) -> Iterator[None]:
         """One turn for each charged step; between them the generator has its own.
 
-        It waits for more steps of the critic while that is at a loss on fakes: its accuracy there
-        is free to look at, on records it is not. Over the last steps it stands still, so that the
-        critic comes to judge what will be drawn.
+        It waits for more steps of the critic while that is at a loss on fakes, where its accuracy
+        is free to look at. At last it stands still: the critic comes to judge what will be drawn.
         """
         wanted, made = 1, 0
         while trainer.steps_left:
             left = trainer.steps_left / self._settings.steps
             for group in self.critic_optimizer.param_groups:
                 group["lr"] = self._settings.learning_rate * min(1.0, 2 * left)
-            yield
             made += 1
+            yield
             if left <= _SETTLE:
                 self._settle(left)
             elif made >= wanted:
@@ -366,11 +310,9 @@ class Game:
         """A loss on fakes for the critic, whose gradient is clipped row by row as on records."""
         critic = self._players.critic
         with torch.no_grad():
-            rows, held = self._teacher.draw(self._settings.batch_size)
-            fakes = self._players.refine(rows, held, self._teacher.generator)[0]
-            features = critic.features(fakes)
-            right = (critic(features) < 0).float().mean()
-            self._accuracy += (1 - _MEMORY) * (float(right) - self._accuracy)
+            features = critic.features(self.fakes()[0])
+            right = float((critic(features) < 0).float().mean())
+        self._accuracy = _MEMORY * self._accuracy + (1 - _MEMORY) * right
 
         def loss_of_rows(chosen: Tensor) -> Tensor:
             return functional.softplus(critic(features[chosen]))
@@ -380,17 +322,15 @@ class Game:
             return loss_of_rows(everyone).mean()
         layers = clippable_layers(critic, list(critic.parameters()))
         total = clipped_sum(layers, loss_of_rows, everyone, views=1, max_grad_norm=_MAX_GRAD_NORM)
-        moves = [(parameter * slope).sum() for parameter, slope in total.items()]
-        return torch.stack(moves).sum() / len(features)
+        return torch.stack([(w * slope).sum() for w, slope in total.items()]).sum() / len(features)
 
     def _move(self) -> None:
         """One step of the generator: to please the critic, near the table, at its marginals."""
         critic, settings = self._players.critic, self._settings
-        rows, held = self._teacher.draw(settings.batch_size)
-        fakes, change = self._players.refine(rows, held, self._teacher.generator)
+        fakes, change = self.fakes()
         shares = fakes.T @ fakes / len(fakes)
-        self._shares.lerp_(shares.detach(), 1 - _MEMORY)
-        astray = (self._shares - self._teacher.pair_shares) / self._level
+        self._shares = torch.lerp(shares.detach(), self._shares, _MEMORY)
+        astray = (self._shares - self._target) / self._target.clamp_min(_LEAST_SHARE)
         loss = change - settings.critic_weight * critic(critic.features(fakes)).mean()
         loss = loss + settings.marginal_weight * (astray * shares).sum() / len(critic.sizes)
         weights = list(self._players.generator.parameters())
@@ -423,37 +363,37 @@ class FittedGan(FittedMarginal):
 
     players: Players | None = None
 
+    def without_training(self) -> FittedGan | None:
+        """The table that the players refine, projected as theirs is; None where there are none."""
+        if self.players is None or self.measured is None:
+            return None
+        return projected(replace(self, players=None), self.measured, np.random.default_rng())
+
     def draw(self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator) -> Tensor:
         """Rows of the table, refined, and taken as often as the critic holds them for records."""
         if self.players is None:
             return super().draw(n_rows, given, rng)
         codes = super().draw(_CANDIDATES * n_rows, given, rng)
         chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        codes, logits = self.players.judged(codes, list(given), chance)
+        held = torch.tensor([float(column in given) for column in range(codes.shape[1])])
+        codes, logits = self.players.judged(codes, held, chance)
         weights = (logits * self.settings["critic_weight"]).clamp(*_LOGITS).double().exp()
         return take(codes, weights, n_rows, rng)
 
     def tensors(self) -> dict[str, Array]:
         """What the table needs, and the weights of both players."""
-        found = super().tensors()
-        if self.players is not None:
-            weights = self.players.state_dict().items()
-            found |= {f"players.{name}": value.numpy().copy() for name, value in weights}
-        return found
+        weights = self.players.state_dict() if self.players is not None else {}
+        found = {f"players.{name}": value.numpy().copy() for name, value in weights.items()}
+        return super().tensors() | found
 
     @classmethod
     def restored(cls, saved: SavedModel) -> FittedGan:
         """The table and the players of the saved sizes with the saved weights."""
         plain = FittedMarginal.restored(saved)
-        found = {
-            name.removeprefix("players."): torch.from_numpy(value.copy())
-            for name, value in saved.tensors.items()
-            if name.startswith("players.")
-        }
-        players = None
-        if found:
-            unknown = torch.zeros_like(found["critic.tables"][0])
-            players = Players(plain.table.potentials, unknown, int(saved.settings["width"]))
-            players.load_state_dict(found)
-        parts = {each.name: getattr(plain, each.name) for each in fields(plain)}
-        return cls(**parts, players=players)
+        names = [name for name in saved.tensors if name.startswith("players.")]
+        if not names:
+            return cls(**vars(plain))
+        blank = torch.zeros_like(plain.table.potentials.theta)
+        players = Players(plain.table.potentials, blank, int(saved.settings["width"]))
+        players.load_state_dict({n[8:]: torch.from_numpy(saved.tensors[n].copy()) for n in names})
+        return cls(**vars(plain), players=players)

@@ -2,10 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.schema import Schema
 
 _DENSE = 50.0
+_MAX_CODES = 32
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preset, and in plain words why it is taken."""
+
+    preset: str
+    reason: str
+
+
+def choose(schema: Schema, n_units: int | None, budget: PrivacyBudget) -> Choice:
+    """The preset for a table, from public facts alone; n_units is None where it is private.
+
+    >>> schema = Schema.parse({"dataset": {"id": "d"},
+    ...     "columns": {"ill": {"kind": "boolean"}, "old": {"kind": "boolean"}}})
+    >>> choose(schema, 100, PrivacyBudget(epsilon=1.0, delta=1e-5)).preset
+    'marginal'
+    >>> choose(schema, 30_000, PrivacyBudget(epsilon=1.0, delta=1e-6)).preset
+    'diffusion'
+    """
+    if not budget.is_private:
+        return Choice(
+            "diffusion-no-privacy", "no noise is added, so a network can learn from the records"
+        )
+    if len(schema.modelled) < 2:
+        return Choice("marginal", "one column has no dependence that a network could learn")
+    of = "rows" if schema.privacy.unit == "row" else "persons"
+    if n_units is None:
+        return Choice(
+            "diffusion",
+            f"the number of {of} is private, so it cannot decide; the marginals teach the network, "
+            "and DP-SGD what they cannot hold",
+        )
+    found = density(schema, n_units, _MAX_CODES)
+    facts = f"{int(10 * found) / 10:g} {of} a code at epsilon {budget.epsilon:g}"
+    if found < _DENSE:
+        return Choice(
+            "marginal",
+            f"{facts}, below {_DENSE:g}: DP-SGD would teach a network nothing beyond its noise, "
+            "so the whole budget goes to the marginals",
+        )
+    return Choice(
+        "diffusion",
+        f"{facts}, at least {_DENSE:g}: enough for DP-SGD to teach a network what pairs of columns "
+        "cannot hold",
+    )
 
 
 def training_share(

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from privsynth.errors import ModelError, UsageError
-from privsynth.synth.base import Synthesizer, register_built_in, synthesizers
+from privsynth.privacy.budget import PrivacyBudget
+from privsynth.privacy.plan import Request
+from privsynth.schema import Schema
+from privsynth.synth.base import (
+    FittedSynthesizer,
+    Synthesizer,
+    Work,
+    register_built_in,
+    synthesizers,
+)
+from privsynth.synth.policy import Choice, choose
+from privsynth.table import Table
+
+AUTO = "auto"
+AUTO_SUMMARY = (
+    "Whichever of these the policy takes: without privacy diffusion-no-privacy; below 50 units a "
+    "code marginal, else diffusion"
+)
 
 
 class Preset(BaseModel):
@@ -43,8 +62,9 @@ def preset_names() -> tuple[str, ...]:
 def read_preset(name: str) -> Preset:
     """The preset of that name; UsageError names the nearest one otherwise."""
     if name not in preset_names():
-        near = difflib.get_close_matches(name, preset_names(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(preset_names())}"
+        known = (AUTO, *preset_names())
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
         raise UsageError(f"no model is called {name!r}; {hint}")
     text = (presets_folder() / name / "preset.toml").read_text(encoding="utf-8")
     try:
@@ -54,14 +74,49 @@ def read_preset(name: str) -> Preset:
 
 
 def load_preset(name: str) -> Synthesizer:
-    """The synthesizer that a preset configures.
+    """The synthesizer that a preset configures; for "auto" the one that chooses among them.
 
     >>> load_preset("diffusion").name
     'diffusion'
     """
+    if name == AUTO:
+        return Auto()
     preset = read_preset(name)
     register_built_in()
     try:
         return synthesizers.get(preset.synthesizer)(**preset.settings)
     except TypeError:
         raise ModelError(f"models/{name}/preset.toml has a setting that does not exist") from None
+
+
+@dataclass(frozen=True)
+class Auto(Synthesizer):
+    """The preset that suits the table, taken by its schema, public row count and budget alone.
+
+    What it fits is a generator of that preset, and says so in its name.
+
+    >>> schema = Schema.parse({"dataset": {"id": "d"},
+    ...     "columns": {"ill": {"kind": "boolean"}, "old": {"kind": "boolean"}}})
+    >>> Auto().choice(schema, 30_000, PrivacyBudget(epsilon=1.0, delta=1e-6)).preset
+    'diffusion'
+    """
+
+    name: ClassVar[str] = AUTO
+
+    def choice(self, schema: Schema, n_units: int | None, budget: PrivacyBudget) -> Choice:
+        """The preset that is taken and why; n_units is None where the row count is private."""
+        return choose(schema, n_units, budget)
+
+    def requests(
+        self, schema: Schema, n_units: int | None, budget: PrivacyBudget
+    ) -> Sequence[Request]:
+        """What the chosen generator asks."""
+        return self._chosen(schema, n_units, budget).requests(schema, n_units, budget)
+
+    def learn(self, train: Table, work: Work) -> FittedSynthesizer:
+        """The fit of the chosen generator."""
+        n_public = train.n_units if train.schema.privacy.row_count == "public" else None
+        return self._chosen(train.schema, n_public, work.guarantee.budget).learn(train, work)
+
+    def _chosen(self, schema: Schema, n_units: int | None, budget: PrivacyBudget) -> Synthesizer:
+        return load_preset(self.choice(schema, n_units, budget).preset)

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from privsynth.encode import Codebook
-from privsynth.errors import ModelError, SchemaError
+from privsynth.errors import ModelError
 from privsynth.progress import SILENT, Progress
 from privsynth.synth.base import FittedSynthesizer
 from privsynth.synth.constraints import derived, satisfied
 from privsynth.synth.maxent import Particles, Potentials, Prior, one_hot
 from privsynth.synth.pairs import NoisyPairs
+from privsynth.synth.targets import Targets
 from privsynth.table import Array
 
 _SCALE_ROUNDS = 20
@@ -36,6 +37,7 @@ _LARGEST_RATIO = 10.0
 _DRAWS_PER_ROW = 4
 _POOL_ROWS = (40_000, 400_000)
 _FRESH_PER_ROW = 3
+_FIGURES = ("effective_share", "largest_ratio")
 
 P = TypeVar("P", bound="ProjectedSynthesizer")
 
@@ -53,24 +55,36 @@ class Projection:
     """How a generator's draws are weighed: the potentials, and what they leave of a sample.
 
     `effective_share` is the effective sample size over the number of draws (Kish 1965): 1 where
-    the draws needed no weighing at all.
+    the draws needed no weighing at all. No weight is above `largest_ratio` times the mean.
     """
 
     potentials: Potentials
     effective_share: float
+    largest_ratio: float = _LARGEST_RATIO
 
     @classmethod
     def none(cls, sizes: Sequence[int]) -> Projection:
         """The projection that leaves every draw as it is."""
         return cls(Potentials.zero(sizes), 1.0)
 
+    def and_then(self, potentials: Potentials, weights: Array) -> Projection:
+        """This projection and a second one, which gives weights, (rows,), to what this leaves."""
+        both = Potentials(
+            potentials.sizes,
+            self.potentials.bias + potentials.bias,
+            self.potentials.theta + potentials.theta,
+        )
+        share = weights.sum() ** 2 / np.square(weights).sum() / len(weights)
+        ratio = max(1.0, float(weights.max() / weights.mean()))
+        return Projection(both, self.effective_share * float(share), self.largest_ratio * ratio)
+
     def weights(self, codes: Tensor) -> Tensor:
-        """Weights of draws, (rows,), with mean 1 and none above ten times the mean."""
-        parts = codes.split(_BLOCK_ROWS)
+        """Weights of draws, (rows,), with mean 1."""
+        parts = torch.split(codes, _BLOCK_ROWS)
         logs = [self.potentials.energy(one_hot(part, self.potentials.sizes)) for part in parts]
         weights = (torch.cat(logs) - torch.cat(logs).max()).double().exp()
-        for _ in range(3):
-            weights = (weights / weights.mean()).clamp_max(_LARGEST_RATIO)
+        for _ in range(20):  # those below the cap grow until the mean is 1
+            weights = (weights / weights.mean()).clamp_max(self.largest_ratio)
         return weights / weights.mean()
 
 
@@ -132,7 +146,7 @@ def raked(codes: Array, target: Array, shares: Array, sizes: tuple[int, ...]) ->
 def _log_ratio(target: Array, cells: Array, weights: Array) -> Array:
     """The log of target over weighted share of each cell, (cells,); 0 where no row is."""
     now = np.bincount(cells, weights, minlength=len(target))
-    now /= now.sum()
+    now = now / now.sum()
     ratio = (target / target.sum() + _LEAST_SHARE) / (now + _LEAST_SHARE)
     return np.asarray(np.clip(np.log(ratio), -1.0, 1.0))
 
@@ -143,10 +157,38 @@ class ProjectedSynthesizer(FittedSynthesizer):
 
     `pool` holds codes, (rows, columns); each table takes an evenly spread part of it. What the
     pool does not hold, more rows than it has or rows with given values, is drawn and weighed anew.
+    `measured` is what the pool was projected onto.
     """
 
     pool: Tensor
     projection: Projection
+    measured: Measured | None = field(default=None, kw_only=True)
+
+    @property
+    def effective_share(self) -> float:
+        """The effective sample size that the projection leaves, over the number of draws."""
+        return self.projection.effective_share
+
+    def projected_to(
+        self,
+        *,
+        balance: Mapping[str, Mapping[Any, float]] | None = None,
+        independent: Sequence[tuple[str, str]] = (),
+        rng: np.random.Generator | None = None,
+    ) -> Self:
+        """The generator with its pool weighed to meet these targets too; see `Targets`."""
+        codes, wanted = self.pool.long().numpy(), dict(balance or {})
+        potentials, weights = Targets.of(self.codebook, codes, wanted, independent).rake(codes)
+        chosen = take(
+            self.pool, torch.from_numpy(weights), len(codes), rng or np.random.default_rng()
+        )
+        targets = {"balance": wanted, "independent": [list(pair) for pair in independent]}
+        return replace(
+            self,
+            settings={**self.settings, "targets": targets},
+            pool=chosen,
+            projection=self.projection.and_then(potentials, weights),
+        )
 
     @abstractmethod
     def draw(self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator) -> Tensor:
@@ -165,13 +207,19 @@ class ProjectedSynthesizer(FittedSynthesizer):
         return codes.long().numpy()
 
     def tensors(self) -> dict[str, Array]:
-        """The pool and the projection, as saved."""
-        return {
+        """The pool, the projection and what was measured for it, as saved."""
+        found = {
             "pool": self.pool.numpy().astype(np.uint16),
             "projection.bias": self.projection.potentials.bias.numpy().copy(),
             "projection.theta": self.projection.potentials.theta.numpy().copy(),
             "projection.effective_share": np.array([self.projection.effective_share]),
+            "projection.largest_ratio": np.array([self.projection.largest_ratio]),
         }
+        if self.measured is not None:
+            found["measured.shares"] = self.measured.shares.numpy().copy()
+            found["measured.pairs"] = self.measured.pairs.shares.numpy().copy()
+            found["measured.precision"] = self.measured.pairs.precision.numpy().copy()
+        return found
 
 
 def projected(
@@ -190,7 +238,8 @@ def projected(
         )
     projection = project(draws, measured, rng)
     pool = take(draws, projection.weights(draws), n_rows, rng)
-    return replace(fitted, pool=pool.to(torch.int16), projection=projection)
+    pool = pool.to(torch.int16)
+    return replace(fitted, pool=pool, projection=projection, measured=measured)
 
 
 def restored_projection(codebook: Codebook, tensors: Mapping[str, Array]) -> dict[str, Any]:
@@ -203,9 +252,25 @@ def restored_projection(codebook: Codebook, tensors: Mapping[str, Array]) -> dic
     total = sum(codebook.sizes)
     bias = torch.from_numpy(tensors["projection.bias"].copy()).reshape(total)
     theta = torch.from_numpy(tensors["projection.theta"].copy()).reshape(total, total)
-    share = float(tensors["projection.effective_share"][0])
-    potentials = Potentials(codebook.sizes, bias, theta)
-    return {"pool": pool.to(torch.int16), "projection": Projection(potentials, share)}
+    figures = (float(tensors[f"projection.{name}"][0]) for name in _FIGURES)
+    return {
+        "pool": pool.to(torch.int16),
+        "projection": Projection(Potentials(codebook.sizes, bias, theta), *figures),
+        "measured": _measured(codebook, tensors),
+    }
+
+
+def _measured(codebook: Codebook, tensors: Mapping[str, Array]) -> Measured | None:
+    """What was measured, as saved; None where nothing was."""
+    if "measured.shares" not in tensors:
+        return None
+    shares, pairs, precision = (
+        torch.from_numpy(tensors[f"measured.{name}"].copy())
+        for name in ("shares", "pairs", "precision")
+    )
+    total, n_columns = sum(codebook.sizes), len(codebook.sizes)
+    noisy = pairs.reshape(total, total), precision.reshape(n_columns, n_columns)
+    return Measured(NoisyPairs(codebook.sizes, *noisy), shares.reshape(total))
 
 
 def lawful(codes: Array, codebook: Codebook, rng: np.random.Generator) -> Array:
@@ -216,7 +281,7 @@ def lawful(codes: Array, codebook: Codebook, rng: np.random.Generator) -> Array:
     for start in range(0, len(codes), _BLOCK_ROWS):
         block = codes[start : start + _BLOCK_ROWS]
         table = derived(codebook.decode(block, rng), {})
-        kept[start + satisfied(table)] = True
+        kept[start : start + len(block)] = satisfied(table)
     return kept
 
 
@@ -239,25 +304,3 @@ def spread(pool: Tensor, n_rows: int, rng: np.random.Generator) -> Tensor:
     at = (np.arange(n_rows) + rng.random()) * (len(pool) / n_rows)
     chosen = order[np.minimum(at.astype(np.int64), len(pool) - 1)]
     return pool[torch.from_numpy(rng.permutation(chosen))]
-
-
-def outcome_balance(measured: Measured, column: int, shares: Array) -> Measured:
-    """The same marginals with other shares of one column's codes, (n_codes,): class balance.
-
-    Pairs with that column follow: what is known of the others given it is kept.
-    """
-    sizes = measured.pairs.sizes
-    start = int(np.sum(sizes[:column]))
-    block = slice(start, start + sizes[column])
-    wanted = torch.from_numpy(np.asarray(shares, dtype=np.float64)).float()
-    if wanted.shape != (sizes[column],) or (wanted < 0).any() or not wanted.sum() > 0:
-        raise SchemaError("a class balance needs one share, at least 0, for each code")
-    ratio = wanted / wanted.sum() / measured.shares[block].clamp_min(1e-9)
-    pairs = measured.pairs.shares.clone()
-    pairs[block] *= ratio[:, None]
-    pairs[:, block] *= ratio[None, :]
-    found = measured.shares.clone()
-    found[block] = wanted / wanted.sum()
-    return Measured(replace(measured.pairs, shares=pairs), found)
-
-

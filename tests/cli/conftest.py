@@ -64,7 +64,7 @@ def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
     from privsynth.synth import preset
     from privsynth.synth.diffusion import Diffusion
 
-    small = Diffusion(steps=3, batch_size=32, width=16, depth=1)
+    small = Diffusion(taught_steps=3, steps=3, batch_size=32, width=16, depth=1)
     monkeypatch.setattr(preset, "load_preset", lambda name: small)
 
 

@@ -161,6 +161,7 @@ BUDGETS = {
     "no rows": (("--epsilon", 1, "--rows", 0), "rows must be at least 1"),
     "control of all": (("--epsilon", 1, "--control", 1), "control must be at least 0"),
     "unknown model": (("--epsilon", 1, "--model", "diffusoin"), "did you mean 'diffusion'?"),
+    "nearly auto": (("--epsilon", 1, "--model", "atuo"), "did you mean 'auto'?"),
     "unknown option": (("--epsilno", 1), "--epsilon"),
 }
 
@@ -238,7 +239,8 @@ def test_a_model_that_the_system_does_not_let_grow(
     from privsynth.synth import preset
     from privsynth.synth.diffusion import Diffusion
 
-    monkeypatch.setattr(preset, "load_preset", lambda name: Diffusion(steps=1, batch_size=16))
+    small = Diffusion(taught_steps=1, steps=1, batch_size=16)
+    monkeypatch.setattr(preset, "load_preset", lambda name: small)
     data, schema = ward.csv(), ward.schema()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))

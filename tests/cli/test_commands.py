@@ -68,7 +68,8 @@ def test_a_run_says_what_was_spent_and_what_may_be_handed_over(
         f"Stays with the controller  {ward.folder / 'two/controller'}",
     ):
         assert words in done.out
-    assert "training the denoiser (3)" in done.err
+    assert "training the denoiser" not in done.err, "the records are too few for DP-SGD"
+    assert "measuring every pair of columns" in done.err
     assert "note: 108 rows for 6 columns" in done.err
     assert not any(line.endswith(" ") for line in done.out.splitlines())
 
@@ -138,6 +139,40 @@ def test_inspect_without_a_file_writes_nothing(cli: Cli, ward: Ward) -> None:
     assert [path.name for path in ward.folder.iterdir()] == ["ward.csv"]
 
 
+def test_a_run_says_which_model_it_took_and_why(cli: Cli, ward: Ward) -> None:
+    words = ("fit", ward.csv(), "-s", ward.schema(), "--epsilon", 1)
+    done = cli(*words, "--out", "one")
+    assert done.code == 0, done.err
+    assert "note: model marginal: " in done.err
+    for words_ in ("Model    marginal, run", "rows a code at epsilon 1, below 50"):
+        assert words_ in " ".join(done.out.split()).replace("Model marg", "Model    marg")
+    named = cli(*words, "--model", "diffusion", "--out", "two", "--json").json
+    assert (named["model"], named["choice"]) == ("diffusion", "asked for by name")
+
+
+def test_the_models_are_listed_with_the_rule_of_auto(cli: Cli) -> None:
+    first, *others = cli("list", "models", "--json").json["models"]
+    assert first["name"] == "auto"
+    assert "below 50 units a code marginal" in first["about"]
+    assert {"diffusion", "diffusion-no-privacy", "gan", "marginal"} <= {e["name"] for e in others}
+
+
+def test_sample_with_targets(cli: Cli, ward: Ward, run_folder: Path) -> None:
+    words = ("sample", run_folder, "--rows", 400, "--balance", "sex=f:0.9,m:0.1")
+    done = cli(*words, "--independent", "sex,died", "-o", "few.csv")
+    assert done.code == 0, done.err
+    said = " ".join(done.out.split())
+    assert "The table no longer has the records' balance: sex is f in 0.9 of the rows" in said
+    assert "sex and died are independent (demographic parity)" in said
+    assert "Effective sample size: " in said
+    released = ps.Schema.load(ward.schema(name=None))
+    few = ps.read_table(ward.folder / "few.csv", released).to_pandas()
+    assert (few["sex"] == "f").mean() == pytest.approx(0.9, abs=0.01)
+    told = cli(*words, "-o", "again.csv", "--json").json
+    assert told["balance"] == {"sex": {"f": 0.9, "m": 0.1}}
+    assert 0 < told["effective_share"] <= 1
+
+
 @pytest.mark.parametrize("name", ["few.csv", "few.parquet"])
 def test_sample_under_conditions(cli: Cli, ward: Ward, run_folder: Path, name: str) -> None:
     words = ("sample", run_folder, "--rows", 30, "--where", "sex=f", "--where", "age=40")
@@ -164,6 +199,18 @@ def test_sample_in_a_process_of_its_own(ward: Ward, run_folder: Path) -> None:
         (("--where", "sex=x", "-o", "few.csv"), "column 'sex'"),
         (("--where", "sex=f", "--where", "sex=m", "-o", "few.csv"), "names column 'sex' twice"),
         (("--where", "height=3", "-o", "few.csv"), "column 'height'"),
+        (("--balance", "sex"), "--balance takes COLUMN=VALUE:SHARE"),
+        (("--balance", "sex=f"), "--balance takes COLUMN=VALUE:SHARE"),
+        (("--balance", "sex=f:0.5.1"), "--balance takes COLUMN=VALUE:SHARE"),
+        (("--balance", "sex=f:0.5", "--balance", "sex=f:0.6"), "one value of column 'sex' two"),
+        (("--balance", "sex=f:0.5"), "name a file with -o"),
+        (("--independent", "sex,died"), "name a file with -o"),
+        (("--balance", "sex=x:0.5", "-o", "few.csv"), "column 'sex'"),
+        (("--balance", "height=3:0.5", "-o", "few.csv"), "column 'height'"),
+        (("--balance", "sex=f:0.9,m:0.9", "-o", "few.csv"), "sum to at most 1"),
+        (("--balance", "sex=f:0.9", "--where", "sex=f", "-o", "few.csv"), "both name column 'sex'"),
+        (("--independent", "sex", "-o", "few.csv"), "--independent takes the names of two"),
+        (("--independent", "sex,height", "-o", "few.csv"), "column 'height'"),
         (("-o", "few.xlsx"), "name a .parquet or a .csv file"),
         (("--rows", 0, "-o", "few.csv"), "at least 1"),
     ],

@@ -74,7 +74,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records.to_pandas().to_csv(folder / "patients.csv", index=False)
     train, control = ps.read_table(records, clinic_schema()).split(control=0.1)
     ledger, budget = ps.Ledger(folder / "ledger.sqlite"), ps.PrivacyBudget(1.0, 1e-6)
-    fitted = ps.Diffusion(steps=10).fit(train, budget, ledger=ledger)
+    fitted = ps.Diffusion(taught_steps=10, steps=10).fit(train, budget, ledger=ledger)
     synthetic = fitted.sample(100)
     report = ps.assess(
         train=train, control=control, synthetic=synthetic, guarantee=fitted.guarantee

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from privsynth.cli.main import run
+from privsynth.privacy.budget import PrivacyBudget
+from privsynth.privacy.ledger import Ledger
 from privsynth.schema import Schema
-from privsynth.synth import preset
+from privsynth.synth import diffusion, preset
 from privsynth.synth.diffusion import Diffusion
+from privsynth.table import Table
 
 NAME, NUMBER, CODE, STREET = "Quirinius Vespermann", "PT-4711-ZX", "Q99.471", "Wormgasse 31"
 AMOUNT, INCOME = 98_765.43, 7_654_321.25
@@ -84,7 +87,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     words = ["run", room / "ward.parquet", "-s", room / "ward.toml", "--epsilon", 5, "--csv"]
     words += ["--out", room / "out", "--ledger", room / "ledger.sqlite"]
     capture = pytest.MonkeyPatch()
-    small = Diffusion(steps=20, batch_size=64, width=32, depth=1)
+    small = Diffusion(taught_steps=20, steps=20, batch_size=64, width=32, depth=1)
     capture.setattr(preset, "load_preset", lambda name: small)
     printed = room / "printed.txt"
     with printed.open("w") as stream:
@@ -134,6 +137,44 @@ def test_no_file_holds_what_occurs_once(job: Job, planted: str) -> None:
 def test_no_file_holds_the_bits_of_an_amount(job: Job, planted: float) -> None:
     bits = struct.pack("<d", planted)
     assert [path.name for path in leaving(job.folder) if bits in path.read_bytes()] == []
+
+
+@pytest.fixture(scope="module", params=["marginal", "diffusion", "gan"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Every byte that a fitted generator of a preset saves; only its networks are small."""
+    made = preset.load_preset(request.param)
+    few = {"taught_steps": 10, "steps": 5, "batch_size": 64, "width": 16}
+    known = {field.name for field in fields(made)}
+    small = replace(made, **{name: value for name, value in few.items() if name in known})
+    folder = tmp_path_factory.mktemp("model")
+    table = Table.from_pandas(records(), SCHEMA)
+    budget = PrivacyBudget(5.0, 1e-5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diffusion, "training_share", lambda *_: 0.3)
+        fitted = small.fit(table, budget, ledger=Ledger(folder / "ledger.sqlite"))
+    fitted.save(folder / "model")
+    files = sorted((folder / "model").iterdir())
+    assert [path.name for path in files] == ["model.json", "weights.safetensors"]
+    return b"\0".join(path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_no_saved_model_holds_what_occurs_once(model: bytes, planted: str) -> None:
+    forms = (planted.encode(), planted.encode("utf-16-le"), json.dumps(planted).encode())
+    assert not any(form in model for form in forms)
+
+
+@pytest.mark.parametrize("planted", [AMOUNT, INCOME])
+@pytest.mark.parametrize("form", ["<d", "<f"])
+def test_no_saved_model_holds_the_bits_of_an_amount(
+    model: bytes, planted: float, form: str
+) -> None:
+    assert struct.pack(form, planted) not in model
+
+
+def test_a_model_that_kept_its_records_would_be_seen(model: bytes) -> None:
+    assert NAME.encode() in model + records()["name"].str.cat().encode()
+    assert struct.pack("<d", AMOUNT) in model + records()["cost"].to_numpy().tobytes()
 
 
 def test_the_synthetic_table_holds_none_of_it(job: Job) -> None:

@@ -366,3 +366,92 @@ def test_a_private_number_of_units_normalises_by_its_estimate() -> None:
 
     assert torch.allclose(moved(n_units_public=2 * N_UNITS), moved() / 2, atol=1e-6)
     assert np.isfinite(moved().numpy()).all()
+
+
+# --- a loss on public data beside the private step ----------------------------------------------
+
+PULL = 100.0
+
+
+def moved_by(
+    token: Training, public: bool, *, noise_seed: int = 4, max_grad_norm: float = 1.0
+) -> dict[str, Tensor]:
+    """What one step of rate 0.1 adds to a model; the public loss has the gradient PULL."""
+    torch.manual_seed(1)
+    model = nn.Linear(4, 2)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    trainer = trainer_of(
+        model,
+        token,
+        SeededNoise(noise_seed),
+        max_grad_norm=max_grad_norm,
+        public_loss=(lambda: PULL * model.weight.sum()) if public else None,
+    )
+    trainer.step(loss_of(model, 50 * rows()))
+    return {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("noise_multiplier", [1e-9, 1.0])
+@pytest.mark.parametrize("rate", [1.0, 1e-9])
+def test_a_public_gradient_is_added_after_the_noise_and_is_not_clipped(
+    noise_multiplier: float, rate: float
+) -> None:
+    """Learning rate 0.1 times a gradient of 100, whatever the clipping norm, noise and batch."""
+    plain, helped = (moved_by(training(rate, noise_multiplier), public) for public in (False, True))
+    # the noise of an empty batch is large beside it, since it is divided by next to nothing
+    tolerance = {
+        "rtol": 1e-5,
+        "atol": 1e-4 if rate == 1.0 else 1e-6 * float(plain["weight"].abs().max()),
+    }
+    change = helped["weight"] - plain["weight"]
+    assert torch.allclose(change, torch.full((2, 4), -0.1 * PULL), **tolerance)
+    assert (helped["bias"] == plain["bias"]).all()  # which the public loss does not touch
+
+
+def test_a_step_with_a_public_loss_by_hand() -> None:
+    """Sixty clipped gradients of length 1 over sixty units, and the public one as it is."""
+    torch.manual_seed(1)
+    model = nn.Linear(4, 2)
+    data, grads = 50 * rows(), {}
+    for name in ("weight", "bias"):
+        grads[name] = torch.zeros_like(getattr(model, name))
+    for row in data:
+        found = torch.autograd.grad(model(row).square().mean(), [model.weight, model.bias])
+        length = torch.sqrt(sum(each.square().sum() for each in found))
+        assert length > 1
+        grads["weight"] += found[0] / length / N_UNITS
+        grads["bias"] += found[1] / length / N_UNITS
+    moved = moved_by(training(1.0, 1e-9), public=True)
+    assert torch.allclose(moved["weight"], -0.1 * (grads["weight"] + PULL), atol=1e-3)
+    assert torch.allclose(moved["bias"], -0.1 * grads["bias"], atol=1e-5)
+
+
+def test_a_public_loss_changes_neither_batch_nor_noise() -> None:
+    """What records and noise add is the same with it and without, at another clipping norm too."""
+    for norm in (0.1, 3.0):
+        plain, helped = (
+            moved_by(training(0.5), public, max_grad_norm=norm) for public in (False, True)
+        )
+        assert torch.allclose(helped["weight"] + 0.1 * PULL, plain["weight"], atol=1e-4)
+
+
+def test_a_plain_step_adds_the_public_gradient_too() -> None:
+    plain, helped = (moved_by(plain_training(1.0), public) for public in (False, True))
+    change = helped["weight"] - plain["weight"]
+    assert torch.allclose(change, torch.full((2, 4), -0.1 * PULL), atol=1e-3)
+
+
+def test_a_public_loss_sees_the_weights_before_the_step_and_is_asked_once_a_step() -> None:
+    model, seen = nn.Linear(4, 2), []
+
+    def public() -> Tensor:
+        seen.append(model.weight.detach().clone())
+        return model.weight.sum()
+
+    before = model.weight.detach().clone()
+    trainer = trainer_of(model, training(0.5, steps=2), public_loss=public)
+    trainer.step(loss_of(model, rows()))
+    assert len(seen) == 1
+    assert (seen[0] == before).all()
+    trainer.step(loss_of(model, rows()))
+    assert len(seen) == 2

@@ -25,6 +25,8 @@ PLAN = PrivacyPlan(
     PrivacyBudget(1.0, 1e-5),
 )
 
+PAIRS = PrivacyPlan((Mechanism("pairs", "cells", GaussianEvent(3.0)),), PrivacyBudget(1.0, 1e-5))
+
 
 def spending(plan: PrivacyPlan = PLAN) -> Spending:
     return Spending(plan, "entry", lambda entry_id, status: None)
@@ -120,3 +122,52 @@ def test_closing_says_how_it_ended_and_ends_it() -> None:
     with pytest.raises(BudgetError, match="closed already"):
         right.close("done")
     assert said == [("entry", "failed")]
+
+
+def test_parts_of_a_split_carry_the_noise_that_their_weights_leave() -> None:
+    parts = Measurement("pairs", noise_multiplier=3.0).split([0.6, 0.8])
+    assert [part.noise_multiplier for part in parts] == pytest.approx([5.0, 3.75])
+    assert [part.name for part in parts] == ["pairs, 0", "pairs, 1"]
+    assert sum(part.noise_multiplier**-2 for part in parts) <= 3.0**-2
+
+
+def test_a_split_uses_the_measurement_up_and_each_part_answers_once() -> None:
+    token = spending(PAIRS).measurement("pairs")
+    parts = token.split([0.5, 0.5])
+    with pytest.raises(BudgetError, match="second time"):
+        token.consume()
+    with pytest.raises(BudgetError, match="second time"):
+        token.split([0.1])
+    parts[0].consume()
+    with pytest.raises(BudgetError, match="second time"):
+        parts[0].split([1.0])
+    parts[1].consume()
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([0.8, 0.7], "above 1"),
+        ([1.0, 1e-4], "above 1"),
+        ([float("inf")], "above 1"),
+        ([0.5, 0.0], "above 0"),
+        ([0.5, -0.5], "above 0"),
+        ([float("nan")], "above 0"),
+    ],
+)
+def test_a_split_beyond_the_charge_is_refused_and_uses_nothing(
+    weights: list[float], message: str
+) -> None:
+    token = Measurement("pairs", 3.0)
+    with pytest.raises(BudgetError, match=message):
+        token.split(weights)
+    token.consume()
+
+
+def test_a_measurement_with_a_threshold_cannot_be_split() -> None:
+    with pytest.raises(BudgetError, match="threshold"):
+        spending().measurement("counts").split([1.0])
+
+
+def test_a_split_without_privacy_stays_exact() -> None:
+    assert [part.is_private for part in Measurement("pairs", 0.0).split([0.6, 0.8])] == [False] * 2

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from privsynth.fidelity.base import Score
 from privsynth.fidelity.dependence import Associations
 from privsynth.fidelity.profiles import ColumnProfile
 from privsynth.report.render import render_html
@@ -72,6 +73,27 @@ def test_both_editions_say_on_their_front_whether_the_records_were_enough(page, 
     assert "about 40,000 would be ample" in front
     without = render_html(example.example_report(private=False))
     assert "records enough" not in without
+
+
+def test_both_editions_say_why_this_generator_and_what_the_projection_left(page):
+    assert "(83.9 persons a code at epsilon 1, at least 50)" in page
+    assert "effective sample size of <strong>91 %</strong> of the draws" in page
+    assert "How the budget was divided" in page
+
+
+def test_what_the_critic_added_is_in_the_controllers_edition_alone(example):
+    beside = tuple(
+        replace(each, value=each.value + 0.01) if isinstance(each, Score) else each
+        for each in example.scores()
+    )
+    report = example.example_report(without_critic=beside)
+    page = render_html(report)
+    section = page.split("What the critic added</h3>")[1].split("<h3>")[0]
+    assert "not covered by ε" in section
+    assert "0.046" in section
+    assert "0.056" in section
+    assert "What the critic added" not in render_html(report.public())
+    assert "What the critic added" not in render_html(example.example_report())
 
 
 def test_a_weak_attack_and_a_small_reference_are_named(example):

@@ -112,6 +112,46 @@ def test_every_mechanism_has_its_spend(report):
     assert all(0 < each < 1.1 for each in alone)
 
 
+def test_the_budget_is_divided_between_three_groups(report, example):
+    split = {each["group"]: each for each in report.dp["split"]}
+    assert sum(each["share"] for each in split.values()) == pytest.approx(1.0, abs=1e-3)
+    assert [each["n_mechanisms"] for each in split.values()] == [3, 1]
+    assert list(split)[-1] == "training by DP-SGD"
+    assert example.example_report(private=False).dp["split"] == []
+
+
+def test_the_split_of_a_plan_is_that_of_its_requests():
+    from privsynth.privacy.budget import PrivacyBudget, PrivacyUnit
+    from privsynth.privacy.calibrate import budget_shares, calibrate
+    from privsynth.privacy.plan import MeasurementRequest, TrainingRequest
+
+    requests = [
+        MeasurementRequest("bins", "bins", 0.1, 0.05),
+        MeasurementRequest("pairs", "pairs", 0.6),
+        TrainingRequest("denoiser", "gradients", 0.05, 100),
+    ]
+    plan = calibrate(requests, PrivacyBudget(1.0, 1e-5), PrivacyUnit())
+    assert budget_shares(plan) == pytest.approx(
+        {"bins": 0.1, "pairs": 0.6, "denoiser": 0.3}, abs=1e-3
+    )
+
+
+def test_the_pairs_of_a_generator_are_a_group_of_their_own(example):
+    """The purpose by which they are known is written in two rooms, and must be one."""
+    from privsynth.privacy.budget import PrivacyUnit
+    from privsynth.privacy.calibrate import calibrate
+    from privsynth.report.statement import privacy_statement
+    from privsynth.synth.marginal import Marginal
+
+    given = example.guarantee()
+    requests = Marginal(codebook_share=0.2).requests(example.SCHEMA, 18_204, given.budget)
+    plan = calibrate(requests, given.budget, PrivacyUnit.of(example.SCHEMA))
+    split = privacy_statement(replace(given, plan=plan), example.SCHEMA)["split"]
+    assert {each["group"].split(":")[0]: each["share"] for each in split} == pytest.approx(
+        {"codebook": 0.2, "pairs of columns": 0.8}, abs=1e-3
+    )
+
+
 def test_infinity_is_null(example):
     dp = json.loads(example.example_report(private=False).to_json())["dp"]
     assert dp["epsilon"] is None

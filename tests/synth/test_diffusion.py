@@ -1,6 +1,7 @@
 """The diffusion learns dependence, keeps conditions, spends what was charged, saves no record."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,24 +9,36 @@ import pytest
 import torch
 
 from privsynth.errors import BudgetError, DataError, ModelError, SchemaError, UsageError
+from privsynth.privacy import dpsgd
 from privsynth.privacy.budget import PrivacyBudget
+from privsynth.privacy.guarantee import Guarantee
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import SeededNoise
+from privsynth.privacy.plan import DpSgdEvent, Mechanism, PrivacyPlan
+from privsynth.privacy.spending import Spending, Training
+from privsynth.progress import SILENT
 from privsynth.schema import Schema
-from privsynth.synth.base import load_fitted
-from privsynth.synth.diffusion import (
-    Denoiser,
-    Diffusion,
-    balance,
-    draw_codes,
-    hide,
-    mean_shares,
-    reveal,
-    spread,
-)
+from privsynth.synth import diffusion
+from privsynth.synth.base import Work, load_fitted
+from privsynth.synth.denoiser import Denoiser
+from privsynth.synth.diffusion import TRAINING, Diffusion, Lesson, UnitRows
 from privsynth.table import Table
 
-SMALL = Diffusion(steps=150, batch_size=256, views=2, width=48, depth=1, learning_rate=5e-3)
+SMALL = Diffusion(
+    taught_steps=150,
+    taught_batch=128,
+    steps=40,
+    batch_size=256,
+    views=2,
+    width=48,
+    learning_rate=5e-3,
+)
+
+
+@pytest.fixture(autouse=True)
+def _always_train(monkeypatch):
+    """A share for DP-SGD, whatever the policy makes of so few rows."""
+    monkeypatch.setattr(diffusion, "training_share", lambda *_: 0.3)
 
 
 def clinic_schema(**privacy) -> Schema:
@@ -69,6 +82,7 @@ def clinic(n: int = 3_000, **privacy) -> Table:
 def fitted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRIVSYNTH_LEDGER", str(tmp_path_factory.mktemp("l") / "l.sqlite"))
+        patch.setattr(diffusion, "training_share", lambda *_: 0.3)
         return SMALL.fit(
             clinic(),
             PrivacyBudget(5.0, 1e-5),
@@ -130,7 +144,7 @@ def test_a_condition_on_a_dependent_column_is_kept():
     frame = clinic().to_pandas()
     frame["name"], frame["nickname"] = "x", "y"
     frame["high"] = frame["ward"] != "C"
-    few = Diffusion(steps=2, width=16, depth=1)
+    few = Diffusion(taught_steps=2, steps=2, width=16)
     fitted = few.fit(Table.from_pandas(frame, schema), PrivacyBudget(5.0, 1e-5))
     drawn = fitted.sample(100, where={"high": True}).to_pandas()
     assert drawn["high"].all()
@@ -208,7 +222,7 @@ def test_a_fit_that_breaks_stays_charged(monkeypatch, error, status):
     def breaks(*_):
         raise error
 
-    monkeypatch.setattr(Diffusion, "_train", breaks)
+    monkeypatch.setattr(Diffusion, "_tune", breaks)
     with pytest.raises(error):
         SMALL.fit(clinic(300), PrivacyBudget(1.0, 1e-5), ledger=ledger)
     assert ledger.balance("clinic")[0].epsilon == pytest.approx(1.0, abs=0.05)
@@ -228,66 +242,118 @@ def test_an_impossible_sample_is_refused(fitted):
         fitted.sample(0)
 
 
-def test_hidden_columns_are_one_to_all_and_evenly_many():
-    hidden = hide(2_000, 5, 4, torch.Generator().manual_seed(0))
-    counts = torch.bincount(hidden.sum(1), minlength=6)
-    assert counts[0] == 0
-    assert counts[1:].float().std() < 0.1 * counts[1:].float().mean()
+# How it is taught and tuned
 
 
-def test_the_loss_is_the_cross_entropy_of_the_hidden_columns():
+def tiny(columns: dict[str, dict], **privacy) -> Table:
+    """400 rows of booleans, all alike; several a person where the schema has a person."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({name: rng.random(400) < 0.3 for name in columns})
+    columns = {name: {"kind": "boolean"} | extra for name, extra in columns.items()}
+    if privacy.get("unit"):
+        columns[privacy["unit"]] = {"kind": "id"}
+        frame[privacy["unit"]] = [f"P{i // 2}" for i in range(400)]
+    document = {"dataset": {"id": "tiny"}, "privacy": privacy, "columns": columns}
+    return Table.from_pandas(frame, Schema.parse(document))
+
+
+FEW = Diffusion(
+    taught_steps=20, taught_batch=64, steps=5, batch_size=64, width=16, tuning_rate=0.01
+)
+
+
+def fit(settings: Diffusion, table: Table, epsilon: float = 2.0):
+    budget = PrivacyBudget(epsilon, 1e-5) if epsilon else PrivacyBudget.no_privacy()
+    return settings.fit(table, budget, noise=SeededNoise(1), rng=np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("columns", [{"high": {}}, {"high": {}, "late": {"role": "target"}}])
+@pytest.mark.parametrize("privacy", [{}, {"unit": "patient", "max_rows_per_unit": 2}])
+@pytest.mark.parametrize("row_count", ["public", "private"])
+@pytest.mark.parametrize("epsilon", [2.0, 0.0])
+def test_small_tables_of_rows_and_of_persons_are_learned(columns, privacy, row_count, epsilon):
+    fitted = fit(FEW, tiny(columns, **privacy, row_count=row_count), epsilon)
+    frame = fitted.sample(1_000, rng=np.random.default_rng(1)).frame()
+    assert frame["high"].astype(bool).mean() == pytest.approx(0.3, abs=0.12)
+    assert fitted.guarantee.epsilon_spent <= epsilon or not epsilon
+    asked = {each.name for each in fitted.guarantee.plan.mechanisms}
+    assert ("pairs, first round" in asked) == (len(columns) > 1)
+
+
+@pytest.mark.parametrize("taught_steps", [0, 20])
+def test_the_private_steps_are_those_that_were_charged(monkeypatch, taught_steps):
+    made, right = [], Training.next_step
+    monkeypatch.setattr(Training, "next_step", lambda self: made.append(self) or right(self))
+    settings = replace(FEW, taught_steps=taught_steps)
+    plan = fit(settings, tiny({"high": {}, "late": {}})).guarantee.plan
+    assert len(made) == plan.mechanism(TRAINING).event.steps == FEW.steps
+
+
+def test_without_a_share_for_training_the_marginals_take_everything(monkeypatch):
+    monkeypatch.setattr(diffusion, "training_share", lambda *_: 0.0)
+    monkeypatch.setattr(Diffusion, "_tune", None)
+    fitted = fit(FEW, tiny({"high": {}, "late": {}}))
+    assert TRAINING not in {each.name for each in fitted.guarantee.plan.mechanisms}
+    assert 1.9 < fitted.guarantee.epsilon_spent <= 2.0
+
+
+def tuned(monkeypatch, rows: torch.Tensor, batches: bool, replay: bool = True) -> torch.Tensor:
+    """The head's weights after five steps on these rows; without batches no unit ever joins."""
+    if not batches:
+        monkeypatch.setattr(dpsgd, "poisson_sample", lambda *_: np.empty(0, dtype=np.int64))
+    plan = PrivacyPlan(
+        (Mechanism(TRAINING, "", DpSgdEvent(0.2, 1.0, FEW.steps)),), PrivacyBudget(9.0, 1e-5)
+    )
+    spending = Spending(plan, "entry", lambda *_: None)
+    guarantee = Guarantee.of(plan, SeededNoise(1), clinic_schema())
+    work = Work(spending, guarantee, SeededNoise(1), np.random.default_rng(1), SILENT)
     torch.manual_seed(0)
-    denoiser = Denoiser([np.ones(3) / 3, np.ones(2) / 2], width=8, depth=1)
-    torch.nn.init.normal_(denoiser.head.weight)
-    codes, hidden = torch.tensor([[2, 1], [0, 0]]), torch.tensor([[True, True], [False, True]])
-    logits = denoiser(codes, hidden)
-    first = torch.nn.functional.cross_entropy(logits[:, :3], codes[:, 0], reduction="none")
-    second = torch.nn.functional.cross_entropy(logits[:, 3:], codes[:, 1], reduction="none")
-    expected = torch.stack([(first[0] + second[0]) / 2, second[1]])
-    assert torch.allclose(denoiser.loss(codes, hidden), expected, atol=1e-5)
+    denoiser = Denoiser([np.ones(2) / 2, np.ones(3) / 3], width=8, depth=1)
+    generator = torch.Generator().manual_seed(2)
+    lesson = Lesson(torch.tensor([[1, 2]] * 50), 16, generator)
+    units = UnitRows(rows, np.arange(len(rows)))
+    FEW._tune(denoiser, units, lesson.loss_of(denoiser) if replay else None, 400.0, work)
+    assert spending.plan.mechanism(TRAINING).event.steps == FEW.steps
+    return denoiser.head.weight.detach()
 
 
-def test_revealing_column_by_column_equals_the_full_network():
-    torch.manual_seed(0)
-    denoiser = Denoiser([np.ones(4) / 4, np.ones(3) / 3], width=8, depth=1)
-    torch.nn.init.normal_(denoiser.head.weight)
-    codes, marginals = reveal(denoiser, 20_000, {0: 2}, np.random.default_rng(0))
-    hidden = torch.tensor([[False, True]])
-    logits = denoiser(torch.tensor([[2, 0]]), hidden)[0, 4:]
-    expected = logits.softmax(0).detach().numpy()
-    assert (codes[:, 0] == 2).all()
-    assert np.bincount(codes[:, 1], minlength=3) / 20_000 == pytest.approx(expected, abs=0.02)
-    assert marginals[1].numpy() == pytest.approx(expected, abs=1e-5)
+def test_the_replay_reads_no_record(monkeypatch):
+    """Where no unit joins a batch, other records give the very same network."""
+    zeros, ones = torch.zeros(400, 2, dtype=torch.long), torch.ones(400, 2, dtype=torch.long)
+    with monkeypatch.context() as patch:
+        one, other = tuned(patch, zeros, batches=False), tuned(patch, ones, batches=False)
+    assert (one == other).all()
+    assert (tuned(monkeypatch, zeros, batches=True) != tuned(monkeypatch, ones, True)).any()
 
 
-def test_balancing_brings_the_draws_to_the_private_marginals():
-    torch.manual_seed(0)
-    shares = [np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.5])]
-    denoiser = Denoiser(shares, width=8, depth=1)
-    torch.nn.init.normal_(denoiser.head.weight, std=0.3)
-    rng = np.random.default_rng(0)
-
-    def distance() -> float:
-        drawn = torch.stack([mean_shares(denoiser, rng) for _ in range(50)]).mean(0)
-        return float((drawn - torch.from_numpy(np.concatenate(shares))).abs().max())
-
-    before = distance()
-    for _ in range(6):
-        balance(denoiser, shares, rng)
-    assert distance() < 0.03 < before
+def test_an_empty_batch_still_trains_on_noise_and_on_the_replay(monkeypatch):
+    zeros = torch.zeros(400, 2, dtype=torch.long)
+    with monkeypatch.context() as patch:
+        replayed, alone = (tuned(patch, zeros, False, replay) for replay in (True, False))
+    assert (alone != 0).all()  # the head starts at 0: noise alone has moved it
+    assert (replayed != alone).any()
 
 
-def test_draws_follow_the_softmax_and_never_its_mode_alone():
-    shares = torch.tensor([[0.7, 0.2, 0.1]]).repeat(20_000, 1)
-    drawn = draw_codes(shares, torch.rand(20_000, generator=torch.Generator().manual_seed(0)))
-    assert np.bincount(drawn) / 20_000 == pytest.approx([0.7, 0.2, 0.1], abs=0.02)
+def test_a_lesson_draws_batches_of_its_own_rows_alone():
+    denoiser = Denoiser([np.ones(2) / 2, np.ones(3) / 3], width=8, depth=1)
+    lesson = Lesson(torch.tensor([[1, 2]] * 50), 16, torch.Generator().manual_seed(1))
+    loss = lesson.loss_of(denoiser)
+    optimizer = torch.optim.Adam(denoiser.parameters(), lr=0.05)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    shares = denoiser(torch.tensor([[0, 0]]), torch.tensor([[True, True]]))[0]
+    assert shares[:2].softmax(0)[1] > 0.9
+    assert shares[2:].softmax(0)[2] > 0.9
 
 
-def test_spread_numbers_are_uniform_by_themselves_and_even_within_a_key():
-    key = torch.arange(400) % 4
-    generator = torch.Generator().manual_seed(0)
-    draws = torch.stack([spread(key, generator) for _ in range(500)])
-    assert draws[:, 17].mean() == pytest.approx(0.5, abs=0.05)
-    assert draws[:, 17].std() == pytest.approx(12**-0.5, abs=0.03)
-    below = (draws[:, key == 2] < 0.3).float().mean(1)  # of 100 rows, 30 are expected
-    assert below.std() < 0.5 * (0.3 * 0.7 / 100) ** 0.5
+def test_a_unit_has_views_of_its_own_rows_each_as_often():
+    codes = torch.arange(6)[:, None]
+    rows = UnitRows(codes, np.array([1, 0, 1, 2, 1, 0]))
+    drawn = rows.draw(torch.tensor([1, 2]), 3_000, torch.Generator().manual_seed(0))[:, 0]
+    assert rows.n_units == 3
+    assert (drawn[3_000:] == 3).all()
+    counts = np.bincount(drawn[:3_000], minlength=6)
+    assert counts[[0, 2, 4]] == pytest.approx([1_000] * 3, abs=120)
+    assert counts.sum() == counts[[0, 2, 4]].sum()

@@ -10,24 +10,29 @@ from privsynth.privacy.dpsgd import clippable_layers, clipped_sum
 from privsynth.privacy.noise import SeededNoise
 from privsynth.privacy.plan import MeasurementRequest, TrainingRequest
 from privsynth.schema import Schema
-from privsynth.synth import gan, marginal
+from privsynth.synth import gan, marginal, project
 from privsynth.synth.base import load_fitted
-from privsynth.synth.gan import TRAINING, Critic, Gan, Players, Teacher
+from privsynth.synth.gan import TRAINING, Critic, Gan, Players
 from privsynth.synth.maxent import Potentials, one_hot
-from privsynth.synth.pairs import NoisyPairs
-from privsynth.synth.project import Measured
 from privsynth.table import Table
 
 SMALL = Gan(steps=60, batch_size=128, width=16)
 SIZES = (2, 3, 2)
+BUDGET = PrivacyBudget(1.0, 1e-5)
 
 
 @pytest.fixture(autouse=True)
-def few_rounds(monkeypatch):
-    monkeypatch.setattr(marginal, "ROUNDS", 60)
-    monkeypatch.setattr(marginal, "_FIRST_ROUNDS", 40)
-    monkeypatch.setattr(marginal, "_PARTICLES", (1_000, 1_000))
-    monkeypatch.setattr(gan, "_TEACHER_ROWS", 4_000)
+def few_rows(monkeypatch):
+    use_few_rows(monkeypatch)
+
+
+def use_few_rows(patch) -> None:
+    """Fits of seconds: fewer particles, fewer of the teacher's rows, a smaller pool."""
+    patch.setattr(marginal, "ROUNDS", 60)
+    patch.setattr(marginal, "_FIRST_ROUNDS", 40)
+    patch.setattr(marginal, "_PARTICLES", (1_000, 1_000))
+    patch.setattr(project, "_POOL_ROWS", (6_000, 6_000))
+    patch.setattr(gan, "_TEACHER_ROWS", 4_000)
 
 
 def clinic_schema(**privacy) -> Schema:
@@ -67,9 +72,7 @@ def fit(settings: Gan, epsilon: float = 5.0, table: Table | None = None):
 def fitted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRIVSYNTH_LEDGER", str(tmp_path_factory.mktemp("l") / "l.sqlite"))
-        patch.setattr(marginal, "ROUNDS", 60)
-        patch.setattr(marginal, "_PARTICLES", (1_000, 1_000))
-        patch.setattr(gan, "_TEACHER_ROWS", 4_000)
+        use_few_rows(patch)
         return fit(SMALL)
 
 
@@ -77,12 +80,6 @@ def parity(fitted) -> float:
     """How often a row keeps the rule of three columns that no pair shows."""
     frame = fitted.sample(2_000, rng=np.random.default_rng(2)).frame()
     return float((frame["odd"] == (frame["high"] ^ frame["late"])).mean())
-
-
-def measured(shares: list[float]) -> Measured:
-    total, n = sum(SIZES), len(SIZES)
-    pairs = NoisyPairs(SIZES, torch.zeros(total, total), torch.zeros(n, n))
-    return Measured(pairs, torch.tensor(shares))
 
 
 def a_critic(seed: int = 0) -> tuple[Critic, torch.Tensor]:
@@ -164,33 +161,36 @@ def test_an_empty_batch_is_a_charged_step():
 
 def test_without_a_critic_no_training_is_asked_for():
     schema = clinic_schema()
-    requests = Gan(critic_weight=0.0).requests(schema, 2_000)
+    requests = Gan(critic_weight=0.0).requests(schema, 2_000, BUDGET)
     assert all(isinstance(each, MeasurementRequest) for each in requests)
     assert sum(each.share for each in requests) == pytest.approx(1.0)
-    asked = Gan().requests(schema, 2_000)
+    asked = Gan().requests(schema, 2_000, BUDGET)
     assert sum(isinstance(each, TrainingRequest) for each in asked) == 1
     shares = [each.share for each in asked if isinstance(each, MeasurementRequest)]
     assert sum(shares) == pytest.approx(1 - Gan().critic_share)
 
 
 def test_a_private_row_count_never_sets_the_sample_rate():
-    (few,) = {
-        each.sample_rate
-        for n in (None, None)
-        for each in Gan().requests(clinic_schema(row_count="private"), n)
-        if isinstance(each, TrainingRequest)
-    }
-    assert few == gan._RATE_WHEN_ROWS_ARE_PRIVATE
+    few, many = (
+        fit(Gan(steps=2, width=8), table=clinic(n, row_count="private")) for n in (300, 600)
+    )
+    rates = {each.guarantee.plan.mechanism(TRAINING).event.sample_rate for each in (few, many)}
+    assert len(rates) == 1
 
 
-def test_conditions_follow_the_noisy_shares_and_not_the_rows():
-    codes = torch.randint(2, (5_000, 3), generator=torch.Generator().manual_seed(0))
-    shares = [0.9, 0.1, 0.2, 0.8, 0.0, 0.5, 0.5]
-    teacher = Teacher(codes, measured(shares), torch.Generator().manual_seed(1))
-    rows, held = teacher.draw(30_000)
+def test_conditions_follow_the_teacher_whose_rows_follow_the_noisy_shares(monkeypatch):
+    """A column each as often, and a code as often as the teacher has it; the row has that code."""
+    codes = (torch.rand(4_000, 3, generator=torch.Generator().manual_seed(0)) > 0.8).long()
+    teacher = one_hot(codes, SIZES)
+    players = Players(Potentials.zero(SIZES), teacher.T @ teacher / 4_000, 8)
+    chance = torch.Generator().manual_seed(1)
+    game = gan.Game(Gan(batch_size=30_000), players, teacher, chance)
+    seen = []
+    monkeypatch.setattr(players, "refine", lambda *given: seen.append(given))
+    game.fakes()
+    rows, held, _ = seen[0]
     assert held.mean(0).numpy() == pytest.approx(np.full(3, 1 / 3), abs=0.01)
-    given = rows[held[:, 0] == 1, :2].mean(0)
-    assert given.numpy() == pytest.approx([0.9, 0.1], abs=0.01)
+    assert rows[held[:, 0] == 1, 1].mean() == pytest.approx(0.2, abs=0.02)
 
 
 def test_the_generator_holds_the_condition_and_starts_as_the_table():
@@ -206,7 +206,7 @@ def test_the_generator_holds_the_condition_and_starts_as_the_table():
         found, change = players.refine(rows, held, torch.Generator().manual_seed(0))
     assert change == pytest.approx(0.0, abs=1e-6)
     assert (found[:, 0] == 1).all()
-    moved = players.generator.codes(found)
+    moved = torch.stack([part.argmax(1) for part in found.split(list(SIZES), 1)], 1)
     assert (moved[:, 1] != 0).any()
     redrawn = 1 - 0.5**gan._PASSES  # each pass redraws one of the two free columns
     expected = redrawn / (1 + np.exp(2.0))

@@ -22,7 +22,7 @@ def golden_of(name: str) -> dict:
 
 
 def test_every_preset_has_its_card_and_its_golden_figures():
-    assert set(preset_names()) >= {"diffusion", "diffusion-no-privacy"}
+    assert set(preset_names()) >= {"diffusion", "diffusion-no-privacy", "gan", "marginal"}
     for name in preset_names():
         folder = presets_folder() / name
         assert (folder / "CARD.md").is_file()
@@ -53,9 +53,9 @@ def test_a_broken_preset_is_refused_in_one_line(monkeypatch, tmp_path, text):
         load_preset("mine")
 
 
-@pytest.mark.parametrize(
-    "name", ["diffusion", pytest.param("diffusion-no-privacy", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.usefixtures("full_size")
+@pytest.mark.parametrize("name", preset_names())
 def test_a_seeded_fit_gives_the_golden_figures(name):
     kept = json.loads((presets_folder() / name / "golden.json").read_text())
     now = golden_of(name)
@@ -63,3 +63,10 @@ def test_a_seeded_fit_gives_the_golden_figures(name):
     assert now["figures"]["codes"] == kept["figures"]["codes"]
     for metric, value in kept["figures"].items():
         assert now["figures"][metric] == pytest.approx(value, abs=kept["tolerance"])
+
+
+def test_golden_figures_are_those_of_the_budget_that_a_preset_is_for():
+    for name in preset_names():
+        kept = json.loads((presets_folder() / name / "golden.json").read_text())
+        assert (kept["budget"]["epsilon"] is not None) == read_preset(name).private
+        assert kept["data"] == "simulated clinic, 3000 patients, seed 11"

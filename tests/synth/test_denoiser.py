@@ -1,0 +1,62 @@
+"""The denoiser's loss, what is hidden from it, and how its weights are averaged."""
+
+import numpy as np
+import pytest
+import torch
+
+from privsynth.synth.denoiser import Average, Denoiser, cooling, hide
+
+
+def test_hidden_columns_are_one_to_all_and_evenly_many():
+    hidden = hide(2_000, 5, 4, torch.Generator().manual_seed(0))
+    counts = torch.bincount(hidden.sum(1), minlength=6)
+    assert counts[0] == 0
+    assert counts[1:].float().std() < 0.1 * counts[1:].float().mean()
+
+
+def test_the_loss_is_the_cross_entropy_of_the_hidden_columns():
+    torch.manual_seed(0)
+    denoiser = Denoiser([np.ones(3) / 3, np.ones(2) / 2], width=8, depth=1)
+    torch.nn.init.normal_(denoiser.head.weight)
+    codes, hidden = torch.tensor([[2, 1], [0, 0]]), torch.tensor([[True, True], [False, True]])
+    logits = denoiser(codes, hidden)
+    first = torch.nn.functional.cross_entropy(logits[:, :3], codes[:, 0], reduction="none")
+    second = torch.nn.functional.cross_entropy(logits[:, 3:], codes[:, 1], reduction="none")
+    expected = torch.stack([(first[0] + second[0]) / 2, second[1]])
+    assert torch.allclose(denoiser.loss(codes, hidden), expected, atol=1e-5)
+
+
+def test_an_untrained_network_says_the_shares_that_it_was_given():
+    shares = [np.array([0.2, 0.3, 0.5]), np.array([0.9, 0.1])]
+    denoiser = Denoiser(shares, width=8, depth=1)
+    logits = denoiser(torch.tensor([[0, 1]]), torch.tensor([[True, False]]))[0]
+    assert logits[:3].softmax(0).tolist() == pytest.approx([0.2, 0.3, 0.5], abs=1e-4)
+    assert logits[3:].softmax(0).tolist() == pytest.approx([0.9, 0.1], abs=1e-4)
+
+
+def test_what_is_hidden_decides_nothing():
+    denoiser = Denoiser([np.ones(3) / 3, np.ones(2) / 2], width=8, depth=1)
+    torch.nn.init.normal_(denoiser.head.weight)
+    hidden = torch.tensor([[True, False]])
+    one, two = (denoiser(torch.tensor([[code, 1]]), hidden) for code in (0, 2))
+    assert (one == two).all()
+    assert (one != denoiser(torch.tensor([[0, 0]]), hidden)).any()
+
+
+def test_an_average_is_the_mean_of_the_weights_that_it_was_shown():
+    denoiser = Denoiser([np.ones(3) / 3, np.ones(2) / 2], width=8, depth=1)
+    average = Average(denoiser)
+    for value in (1.0, 2.0, 6.0):
+        torch.nn.init.constant_(denoiser.head.weight, value)
+        average.add(denoiser)
+    assert average.into(denoiser) is denoiser
+    assert torch.allclose(denoiser.head.weight, torch.tensor(3.0))
+
+
+def test_the_rate_falls_from_its_start_to_nearly_nothing():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=9.0)
+    rates = [(done, optimizer.param_groups[0]["lr"]) for done in cooling(optimizer, 10, 0.5)]
+    assert [done for done, _ in rates] == pytest.approx([i / 10 for i in range(10)])
+    assert rates[0][1] == 0.5
+    assert rates == sorted(rates, key=lambda each: -each[1])
+    assert rates[-1][1] < 0.02

@@ -1,0 +1,309 @@
+"""Weighing draws meets what was measured, within a cap; pools follow rules and vary little."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from privsynth.errors import ModelError
+from privsynth.privacy.budget import PrivacyBudget
+from privsynth.privacy.noise import SeededNoise
+from privsynth.progress import SILENT
+from privsynth.schema import Schema
+from privsynth.synth.base import load_fitted
+from privsynth.synth.constraints import violations
+from privsynth.synth.marginal import Marginal
+from privsynth.synth.maxent import Particles, Potentials, one_hot
+from privsynth.synth.pairs import NoisyPairs
+from privsynth.synth.project import (
+    Measured,
+    Projection,
+    believed,
+    project,
+    restored_projection,
+    spread,
+    take,
+)
+from privsynth.table import Table
+
+SIZES = (3, 4)
+CELLS = torch.tensor(list(product(range(3), range(4))))
+ALONE = torch.full((3, 4), 1 / 12)
+
+
+def joint(strength: float) -> Tensor:
+    """Shares of two columns, (3, 4): the higher the strength, the more code equals code."""
+    found = ALONE * (1 - strength)
+    found[:, :3] += strength * torch.eye(3) / 3
+    return found
+
+
+def measured(wanted: Tensor, precision: float = 1e8) -> Measured:
+    shares = torch.zeros(7, 7)
+    shares[:3, 3:], shares[3:, :3] = wanted, wanted.T
+    one_ways = torch.cat([wanted.sum(1), wanted.sum(0)])
+    return Measured(NoisyPairs(SIZES, shares, precision * (1 - torch.eye(2))), one_ways)
+
+
+def independent(n_rows: int = 20_000) -> Tensor:
+    rng = np.random.default_rng(1)
+    return torch.from_numpy(np.column_stack([rng.integers(0, size, n_rows) for size in SIZES]))
+
+
+def weighed(draws: Tensor, projection: Projection) -> Tensor:
+    """The weighted shares of the cells, (3, 4)."""
+    weights = projection.weights(draws).numpy()
+    counts = np.bincount((draws[:, 0] * 4 + draws[:, 1]).numpy(), weights, minlength=12)
+    return torch.from_numpy(counts / counts.sum()).float().reshape(3, 4)
+
+
+# Weights
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 0.7])
+def test_weighted_draws_meet_the_measured_pairs(strength):
+    draws, wanted = independent(), joint(strength)
+    projection = project(draws, measured(wanted), np.random.default_rng(0))
+    assert float((weighed(draws, projection) - wanted).abs().sum()) / 2 < 0.005
+    assert projection.weights(draws).mean() == pytest.approx(1.0)
+
+
+def test_the_effective_share_is_that_of_the_weights_and_falls_with_the_distance():
+    draws = independent()
+    found = [
+        project(draws, measured(joint(strength)), np.random.default_rng(0))
+        for strength in (0.0, 0.4, 0.8)
+    ]
+    shares = [each.effective_share for each in found]
+    assert shares[0] > 0.99
+    assert shares[0] > shares[1] > shares[2]
+    weights = found[2].weights(draws)
+    assert shares[2] == pytest.approx(float(1 / weights.square().mean()), rel=0.01)
+    assert shares[2] == pytest.approx(float(1 / (joint(0.8).square() / ALONE).sum()), rel=0.05)
+
+
+@pytest.mark.parametrize("bias", [3.0, 8.0, 30.0])
+def test_no_draw_weighs_more_than_the_cap(bias):
+    potentials = Potentials.zero((2,))
+    potentials.bias[1] = bias
+    draws = torch.zeros(1_000, 1, dtype=torch.long)
+    draws[:20] = 1  # as many times the mean as they can be, 50 if they are alone
+    weights = Projection(potentials, 1.0).weights(draws)
+    assert weights.max() <= 10 * 1.01
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[0] > weights[-1]
+
+
+def test_pairs_that_no_draw_has_are_survived():
+    """Half of the wanted shares lie where no draw is: the others take their place."""
+    draws, wanted = independent(), joint(0.8)
+    draws = draws[(draws[:, 0] != 0) | (draws[:, 1] != 0)]
+    projection = project(draws, measured(wanted), np.random.default_rng(0))
+    weights = projection.weights(draws)
+    assert torch.isfinite(weights).all()
+    assert 0 < projection.effective_share <= 1
+    found = weighed(draws, projection)
+    assert found[0, 0] == 0
+    assert found[1, 1] > found[1, 2]
+
+
+def test_without_any_pair_the_shares_of_columns_are_met():
+    wanted = joint(0.5)
+    unmeasured = measured(wanted, 0.0)
+    one_ways = torch.tensor([0.7, 0.2, 0.1, 0.4, 0.3, 0.2, 0.1])
+    draws = independent()
+    projection = project(draws, Measured(unmeasured.pairs, one_ways), np.random.default_rng(0))
+    found = weighed(draws, projection)
+    assert found.sum(1).tolist() == pytest.approx([0.7, 0.2, 0.1], abs=0.01)
+    assert found.sum(0).tolist() == pytest.approx([0.4, 0.3, 0.2, 0.1], abs=0.01)
+
+
+def test_what_is_aimed_at_is_the_draws_where_noise_is_large_and_the_answer_where_it_is_small():
+    draws = Particles(one_hot(independent(), SIZES), SIZES).pair_shares()
+    noise = 0.02 * torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    block = slice(0, 3), slice(3, 7)
+    trusted = believed(measured(joint(0.5)), draws)[block]
+    doubted = believed(measured(ALONE + noise, 0.02**-2), draws)[block]
+    assert torch.allclose(trusted, joint(0.5), atol=1e-4)
+    assert (doubted - draws[block]).abs().sum() < 0.5 * noise.abs().sum()
+    assert (doubted >= 0).all()
+
+
+# Taking rows
+
+
+def test_rows_are_taken_as_often_as_they_weigh_to_within_one():
+    rows = torch.arange(6)[:, None]
+    weights = torch.tensor([0.0, 1.0, 2.5, 3.5, 0.5, 2.5])
+    for seed in range(20):
+        taken = take(rows, weights, 1_000, np.random.default_rng(seed))
+        counts = np.bincount(taken[:, 0], minlength=6)
+        assert np.abs(counts - 100 * weights.numpy()).max() <= 1
+    assert taken[:10, 0].unique().numel() > 1  # in no order
+
+
+def test_spread_rows_vary_less_than_independent_draws_and_each_may_come():
+    rng = np.random.default_rng(0)
+    pool = torch.from_numpy(rng.integers(0, 4, (4_000, 3)))
+    counts = [np.bincount(spread(pool, 200, rng)[:, 1], minlength=4) for _ in range(200)]
+    chance = [np.bincount(pool[rng.integers(0, 4_000, 200)][:, 1], minlength=4) for _ in range(200)]
+    assert np.var(counts, axis=0).sum() < 0.7 * np.var(chance, axis=0).sum()
+    assert np.mean(counts, axis=0) == pytest.approx(200 * np.bincount(pool[:, 1]) / 4_000, abs=1.5)
+    places = torch.arange(4_000)[:, None]
+    seen = torch.cat([spread(places, 200, rng) for _ in range(200)]).unique()
+    assert len(seen) > 3_900
+
+
+def test_a_whole_pool_is_given_row_by_row():
+    pool = torch.arange(50)[:, None]
+    assert sorted(spread(pool, 50, np.random.default_rng(0))[:, 0].tolist()) == list(range(50))
+
+
+# Generators with a pool
+
+
+def stays(n: int = 2_000) -> Table:
+    """Stays in which nobody leaves before they came, and nobody of ward C is high."""
+    rng = np.random.default_rng(2)
+    came = rng.integers(0, 12, n)
+    ward = rng.choice(["A", "B", "C"], n)
+    document = {
+        "dataset": {"id": "stays"},
+        "columns": {
+            "came": {"kind": "integer", "lower": 0, "upper": 20},
+            "left": {"kind": "integer", "lower": 0, "upper": 20},
+            "ward": {"kind": "categorical", "categories": ["A", "B", "C"]},
+            "high": {"kind": "boolean"},
+        },
+        "constraints": [
+            {"kind": "inequality", "low": "came", "high": "left"},
+            {
+                "kind": "implication",
+                "column": "ward",
+                "value": "C",
+                "then": "high",
+                "allowed": ["false"],
+            },
+        ],
+    }
+    frame = pd.DataFrame(
+        {
+            "came": came,
+            "left": (came + rng.poisson(3, n)).clip(0, 20),
+            "ward": ward,
+            "high": (ward != "C") & (rng.random(n) < 0.5),
+        }
+    )
+    return Table.from_pandas(frame, Schema.parse(document))
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRIVSYNTH_LEDGER", str(tmp_path_factory.mktemp("l") / "l.sqlite"))
+        return Marginal().fit(
+            stays(), PrivacyBudget(3.0, 1e-5), noise=SeededNoise(1), rng=np.random.default_rng(1)
+        )
+
+
+def test_tables_break_no_rule_and_few_rows_are_drawn_again(fitted, monkeypatch):
+    drawn: list[int] = []
+    right = type(fitted).sample_codes
+
+    def counting(self, n_rows, *rest):
+        drawn.append(n_rows)
+        return right(self, n_rows, *rest)
+
+    monkeypatch.setattr(type(fitted), "sample_codes", counting)
+    table = fitted.sample(1_000, rng=np.random.default_rng(3))
+    assert violations(table) == {}
+    assert table.n_rows == 1_000
+    assert sum(drawn) < 1_200  # columns drawn on their own would need more than 2,000
+
+
+def test_the_rules_shape_the_pool_itself(fitted):
+    decoded = fitted.codebook.decode(fitted.pool.long().numpy(), np.random.default_rng(5))
+    assert violations(decoded).get(1, 0) < 0.1 * len(fitted.pool)  # within a bin a day may differ
+    assert 2 not in violations(decoded)
+
+
+def test_rules_that_hardly_any_draw_keeps_are_refused(monkeypatch):
+    monkeypatch.setattr(
+        "privsynth.synth.project.satisfied", lambda table: np.arange(table.n_rows) < 5
+    )
+    with pytest.raises(ModelError, match="only 5 of 4000 draws keep to"):
+        Marginal().fit(stays(500), PrivacyBudget(1.0, 1e-5))
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "where"), [(4_001, {}), (300, {"ward": "C"}), (300, {"came": 4, "high": True})]
+)
+def test_what_the_pool_does_not_hold_is_drawn_and_weighed_anew(fitted, n_rows, where):
+    table = fitted.sample(n_rows, where=where, rng=np.random.default_rng(1))
+    frame = table.frame()
+    assert table.n_rows == n_rows
+    assert violations(table) == {}
+    for name, value in where.items():
+        assert (frame[name] == value).all()
+
+
+def test_tables_differ_by_their_rng_and_only_by_it(fitted):
+    tables = [fitted.sample(200, rng=np.random.default_rng(seed)).data for seed in (1, 1, 2)]
+    assert tables[0].equals(tables[1])
+    assert not tables[0].equals(tables[2])
+
+
+def test_pool_and_projection_survive_saving(fitted, tmp_path):
+    fitted.save(tmp_path)
+    again = load_fitted(tmp_path)
+    assert (again.pool == fitted.pool).all()
+    assert again.effective_share == fitted.effective_share
+    draws = fitted.draw(500, {}, np.random.default_rng(0))
+    assert (again.projection.weights(draws) == fitted.projection.weights(draws)).all()
+    given = {2: 1}
+    codes = [
+        each.sample_codes(300, given, np.random.default_rng(4), SILENT) for each in (fitted, again)
+    ]
+    assert (codes[0] == codes[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("pool", lambda pool: pool[:, :2]),
+        ("pool", lambda pool: pool[:0]),
+        ("pool", lambda pool: pool.ravel()),
+        ("pool", lambda pool: pool + 100),
+        ("projection.bias", lambda bias: bias[:-1]),
+        ("projection.theta", lambda theta: theta[:, :-1]),
+        ("projection.effective_share", lambda share: share[:0]),
+    ],
+)
+def test_a_damaged_pool_or_projection_is_refused(fitted, name, damage):
+    tensors = fitted.tensors()
+    with pytest.raises((ValueError, RuntimeError, IndexError)):
+        restored_projection(fitted.codebook, tensors | {name: damage(tensors[name])})
+
+
+@pytest.mark.parametrize("name", ["pool", "projection.theta", "projection.effective_share"])
+def test_a_model_without_its_projection_is_refused_in_one_line(fitted, tmp_path, name):
+    from safetensors.numpy import save
+
+    fitted.save(tmp_path)
+    left = {key: value for key, value in fitted.tensors().items() if key != name}
+    (tmp_path / "weights.safetensors").write_bytes(save(left))
+    with pytest.raises(ModelError, match="damaged"):
+        load_fitted(tmp_path)
+
+
+def test_a_model_whose_figures_are_empty_is_refused_in_one_line(fitted, tmp_path):
+    from safetensors.numpy import save
+
+    fitted.save(tmp_path)
+    broken = fitted.tensors() | {"projection.effective_share": np.empty(0)}
+    (tmp_path / "weights.safetensors").write_bytes(save(broken))
+    with pytest.raises(ModelError, match="damaged"):
+        load_fitted(tmp_path)
