@@ -15,32 +15,37 @@ if TYPE_CHECKING:
     from privsynth.synth.base import FittedSynthesizer
 
 
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=VALUE", help="Hold a column at a value; may be given more than once."
+    ),
+]
+Balance = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=VALUE:SHARE,…",
+        help="Class balance: give values of a column these shares; the others keep what is "
+        "left. May be given more than once.",
+    ),
+]
+Independent = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="A,B",
+        help="Demographic parity: take the dependence between two columns out, such as a "
+        "sensitive one and an outcome. May be given more than once.",
+    ),
+]
+
+
 def sample(
     folder: Folder,
     *,
     rows: Rows = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=VALUE", help="Hold a column at a value; may be given more than once."
-        ),
-    ] = None,
-    balance: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=VALUE:SHARE,…",
-            help="Class balance: give values of a column these shares; the others keep what is "
-            "left. May be given more than once.",
-        ),
-    ] = None,
-    independent: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="A,B",
-            help="Demographic parity: take the dependence between two columns out, such as a "
-            "sensitive one and an outcome. May be given more than once.",
-        ),
-    ] = None,
+    where: Where = None,
+    balance: Balance = None,
+    independent: Independent = None,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -68,7 +68,9 @@ def make_trainer(
     The noisy sum is divided by the expected batch size, sample_rate · n_units; where the number
     of units is itself private, `n_units_public` is its noisy estimate and takes that place.
     `public_loss` gives a loss on data that are no records, synthetic rows for example, whose
-    gradient is added to the noisy one as it is; it must not read a record. BudgetError if a part of the model cannot be clipped unit by unit.
+    gradient is added to the noisy one as it is; it must not read a record.
+
+    BudgetError if a part of the model cannot be clipped unit by unit.
 
     >>> from privsynth.privacy.noise import SeededNoise
     >>> from privsynth.privacy.plan import DpSgdEvent

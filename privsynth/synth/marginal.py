@@ -33,8 +33,8 @@ from privsynth.synth.pairs import (
 )
 from privsynth.synth.project import (
     Measured,
-    Projection,
     ProjectedSynthesizer,
+    Projection,
     projected,
     restored_projection,
 )

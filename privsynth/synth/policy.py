@@ -43,7 +43,7 @@ def choose(schema: Schema, n_units: int | None, budget: PrivacyBudget) -> Choice
             "and DP-SGD what they cannot hold",
         )
     found = density(schema, n_units, _MAX_CODES)
-    facts = f"{int(10 * found) / 10:g} {of} a code at epsilon {budget.epsilon:g}"
+    facts = f"{int(10 * found) / 10:g} {of} for each code at epsilon {budget.epsilon:g}"
     if found < _DENSE:
         return Choice(
             "marginal",

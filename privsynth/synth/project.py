@@ -9,7 +9,7 @@ post-processing: no record is read. Rows that break a public business rule get n
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, Self, TypeVar
@@ -148,7 +148,7 @@ def _log_ratio(target: Array, cells: Array, weights: Array) -> Array:
     now = np.bincount(cells, weights, minlength=len(target))
     now = now / now.sum()
     ratio = (target / target.sum() + _LEAST_SHARE) / (now + _LEAST_SHARE)
-    return np.asarray(np.clip(np.log(ratio), -1.0, 1.0))
+    return np.where(now > 0, np.clip(np.log(ratio), -1.0, 1.0), 0.0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,14 +178,16 @@ class ProjectedSynthesizer(FittedSynthesizer):
     ) -> Self:
         """The generator with its pool weighed to meet these targets too; see `Targets`."""
         codes, wanted = self.pool.long().numpy(), dict(balance or {})
-        potentials, weights = Targets.of(self.codebook, codes, wanted, independent).rake(codes)
-        chosen = take(
-            self.pool, torch.from_numpy(weights), len(codes), rng or np.random.default_rng()
-        )
-        targets = {"balance": wanted, "independent": [list(pair) for pair in independent]}
+        targets = Targets.of(self.codebook, codes, wanted, independent)
+        potentials, weights = targets.rake(codes)
+        # rows alike in what was asked for lie together, so that each kind is taken to within one
+        order = np.lexsort([codes[:, column] for column in targets.shares])
+        rng = rng or np.random.default_rng()
+        chosen = take(self.pool[order], torch.from_numpy(weights[order]), len(codes), rng)
+        asked = {"balance": wanted, "independent": [list(pair) for pair in independent]}
         return replace(
             self,
-            settings={**self.settings, "targets": targets},
+            settings={**self.settings, "targets": asked},
             pool=chosen,
             projection=self.projection.and_then(potentials, weights),
         )
@@ -200,6 +202,9 @@ class ProjectedSynthesizer(FittedSynthesizer):
         """Codes from the pool, or drawn and weighed where `given` or their number asks for it."""
         if given or n_rows > len(self.pool):
             draws = self.draw(_FRESH_PER_ROW * n_rows, given, rng)
+            held = [list(self.codebook.columns)[column] for column in given]
+            kept = draws[torch.from_numpy(lawful(draws.numpy(), self.codebook, rng, held))]
+            draws = kept if len(kept) else draws  # none is kept: the caller tells of it
             codes = take(draws, self.projection.weights(draws), n_rows, rng)
         else:
             codes = spread(self.pool, n_rows, rng)
@@ -273,14 +278,19 @@ def _measured(codebook: Codebook, tensors: Mapping[str, Array]) -> Measured | No
     return Measured(NoisyPairs(codebook.sizes, *noisy), shares.reshape(total))
 
 
-def lawful(codes: Array, codebook: Codebook, rng: np.random.Generator) -> Array:
-    """Which rows keep to the schema's constraints once decoded, (rows,) bool."""
+def lawful(
+    codes: Array, codebook: Codebook, rng: np.random.Generator, held: Collection[str] = ()
+) -> Array:
+    """Which rows keep to the schema's constraints once decoded, (rows,) bool.
+
+    Dependent columns are set by their rules first, as in a sample, but for those that are held.
+    """
     if not codebook.schema.constraints:
         return np.ones(len(codes), dtype=bool)
     kept = np.zeros(len(codes), dtype=bool)
     for start in range(0, len(codes), _BLOCK_ROWS):
         block = codes[start : start + _BLOCK_ROWS]
-        table = derived(codebook.decode(block, rng), {})
+        table = derived(codebook.decode(block, rng), held)
         kept[start : start + len(block)] = satisfied(table)
     return kept
 

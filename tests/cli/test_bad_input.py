@@ -257,7 +257,7 @@ def test_a_model_that_the_system_does_not_let_grow(
 
 
 def started(ward: Ward) -> subprocess.Popen[str]:
-    """A run in a process of its own that has begun to train."""
+    """A run in a process of its own that has begun to fit."""
     words = ["run", ward.csv(), "--schema", ward.schema(), "--epsilon", 1, "--out", "out"]
     code = "import sys; from privsynth.cli.main import run; sys.exit(run())"
     process = subprocess.Popen(
@@ -269,10 +269,10 @@ def started(ward: Ward) -> subprocess.Popen[str]:
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if "training" in line:
+        if "fitting the marginals" in line:
             time.sleep(0.2)
             return process
-    raise AssertionError("the run ended before it trained")
+    raise AssertionError("the run ended before it fitted")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -144,7 +144,7 @@ def test_a_run_says_which_model_it_took_and_why(cli: Cli, ward: Ward) -> None:
     done = cli(*words, "--out", "one")
     assert done.code == 0, done.err
     assert "note: model marginal: " in done.err
-    for words_ in ("Model    marginal, run", "rows a code at epsilon 1, below 50"):
+    for words_ in ("Model    marginal, run", "rows for each code at epsilon 1, below 50"):
         assert words_ in " ".join(done.out.split()).replace("Model marg", "Model    marg")
     named = cli(*words, "--model", "diffusion", "--out", "two", "--json").json
     assert (named["model"], named["choice"]) == ("diffusion", "asked for by name")

@@ -26,8 +26,8 @@ def table(n: int) -> ps.Table:
     ("n_units", "budget", "preset", "why"),
     [
         (400, NO_PRIVACY, "diffusion-no-privacy", "no noise"),
-        (1_999, BUDGET, "marginal", "49.9 rows a code at epsilon 1, below 50"),
-        (2_000, BUDGET, "diffusion", "50 rows a code at epsilon 1, at least 50"),
+        (1_999, BUDGET, "marginal", "49.9 rows for each code at epsilon 1, below 50"),
+        (2_000, BUDGET, "diffusion", "50 rows for each code at epsilon 1, at least 50"),
         (None, BUDGET, "diffusion", "the number of rows is private"),
     ],
 )
@@ -43,7 +43,7 @@ def test_one_column_needs_no_network() -> None:
 
 def test_persons_are_called_persons() -> None:
     by_person = schema(unit="c0", max_rows_per_unit=2)
-    assert "persons a code" in choose(by_person, 5_000, BUDGET).reason
+    assert "persons for each code" in choose(by_person, 5_000, BUDGET).reason
 
 
 def test_auto_asks_what_the_chosen_generator_asks() -> None:

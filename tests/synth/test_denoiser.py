@@ -60,3 +60,32 @@ def test_the_rate_falls_from_its_start_to_nearly_nothing():
     assert rates[0][1] == 0.5
     assert rates == sorted(rates, key=lambda each: -each[1])
     assert rates[-1][1] < 0.02
+
+
+def based() -> Denoiser:
+    """A network upon another one, both with something to say."""
+    shares = [np.ones(4) / 4, np.ones(3) / 3]
+    base = Denoiser(shares, width=8, depth=1)
+    denoiser = Denoiser(shares, width=8, depth=1, base=base)
+    for each in (base, denoiser):
+        torch.nn.init.normal_(each.head.weight)
+    return denoiser
+
+
+def test_a_second_network_starts_as_its_base_and_adds_to_it():
+    denoiser = based()
+    codes, hidden = torch.tensor([[2, 1]]), torch.tensor([[True, True]])
+    before = denoiser.base(codes, hidden)
+    assert (denoiser(codes, hidden) != before).any()
+    torch.nn.init.zeros_(denoiser.head.weight)
+    assert torch.allclose(denoiser(codes, hidden), before)
+
+
+def test_a_base_does_not_train_and_is_not_averaged():
+    denoiser = based()
+    average = Average(denoiser)
+    kept = {name: value.clone() for name, value in denoiser.base.state_dict().items()}
+    average.add(denoiser)
+    average.into(denoiser)
+    assert not any(each.requires_grad for each in denoiser.base.parameters())
+    assert all((denoiser.base.state_dict()[name] == value).all() for name, value in kept.items())

@@ -312,7 +312,7 @@ def tuned(monkeypatch, rows: torch.Tensor, batches: bool, replay: bool = True) -
     generator = torch.Generator().manual_seed(2)
     lesson = Lesson(torch.tensor([[1, 2]] * 50), 16, generator)
     units = UnitRows(rows, np.arange(len(rows)))
-    FEW._tune(denoiser, units, lesson.loss_of(denoiser) if replay else None, 400.0, work)
+    FEW._tune(denoiser, units, lesson.loss_of(denoiser, 1.0) if replay else None, 400.0, work)
     assert spending.plan.mechanism(TRAINING).event.steps == FEW.steps
     return denoiser.head.weight.detach()
 
@@ -337,7 +337,7 @@ def test_an_empty_batch_still_trains_on_noise_and_on_the_replay(monkeypatch):
 def test_a_lesson_draws_batches_of_its_own_rows_alone():
     denoiser = Denoiser([np.ones(2) / 2, np.ones(3) / 3], width=8, depth=1)
     lesson = Lesson(torch.tensor([[1, 2]] * 50), 16, torch.Generator().manual_seed(1))
-    loss = lesson.loss_of(denoiser)
+    loss = lesson.loss_of(denoiser, 1.0)
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=0.05)
     for _ in range(60):
         optimizer.zero_grad()
@@ -357,3 +357,31 @@ def test_a_unit_has_views_of_its_own_rows_each_as_often():
     counts = np.bincount(drawn[:3_000], minlength=6)
     assert counts[[0, 2, 4]] == pytest.approx([1_000] * 3, abs=120)
     assert counts.sum() == counts[[0, 2, 4]].sum()
+
+
+def test_records_never_move_the_taught_network(monkeypatch):
+    """It is the base of the tuned one; what DP-SGD does shows in the second network alone."""
+    taught = []
+    right = Diffusion._teach
+
+    def teach(self, denoiser, lesson, work):
+        right(self, denoiser, lesson, work)
+        taught.append({name: value.clone() for name, value in denoiser.state_dict().items()})
+
+    monkeypatch.setattr(Diffusion, "_teach", teach)
+    denoiser = fit(FEW, tiny({"high": {}, "late": {}})).denoiser
+    assert all(
+        (denoiser.base.state_dict()[name] == value).all() for name, value in taught[0].items()
+    )
+    assert (denoiser.head.weight != 0).any()
+
+
+def test_the_weight_of_a_lesson_scales_its_loss():
+    denoiser = Denoiser([np.ones(2) / 2, np.ones(3) / 3], width=8, depth=1)
+    full, tenth = (
+        Lesson(torch.tensor([[1, 2]] * 50), 16, torch.Generator().manual_seed(1))
+        .loss_of(denoiser, weight)()
+        .item()
+        for weight in (1.0, 0.1)
+    )
+    assert tenth == pytest.approx(full / 10)

@@ -8,10 +8,14 @@ from privsynth.synth.denoiser import Denoiser
 from privsynth.synth.draw import BLOCK_ROWS, blocks, draw_codes, reveal, spread
 
 
-def test_revealing_column_by_column_equals_the_full_network():
+@pytest.mark.parametrize("on_a_base", [False, True])
+def test_revealing_column_by_column_equals_the_full_network(on_a_base):
     torch.manual_seed(0)
-    denoiser = Denoiser([np.ones(4) / 4, np.ones(3) / 3], width=8, depth=1)
-    torch.nn.init.normal_(denoiser.head.weight)
+    shares = [np.ones(4) / 4, np.ones(3) / 3]
+    base = Denoiser(shares, width=8, depth=1) if on_a_base else None
+    denoiser = Denoiser(shares, width=8, depth=1, base=base)
+    for each in filter(None, (base, denoiser)):
+        torch.nn.init.normal_(each.head.weight)
     codes, marginals = reveal(denoiser, 20_000, {0: 2}, np.random.default_rng(0))
     hidden = torch.tensor([[False, True]])
     logits = denoiser(torch.tensor([[2, 0]]), hidden)[0, 4:]

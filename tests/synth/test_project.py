@@ -230,6 +230,29 @@ def test_the_rules_shape_the_pool_itself(fitted):
     assert 2 not in violations(decoded)
 
 
+@pytest.mark.parametrize("where", [{"high": False}, {"ward": "A"}, {"came": 4}])
+def test_rows_under_a_condition_are_seldom_drawn_again(fitted, monkeypatch, where):
+    """The weights were fitted to lawful draws; beyond them they must not favour the others."""
+    drawn: list[int] = []
+    right = type(fitted).sample_codes
+
+    def counting(self, n_rows, *rest):
+        drawn.append(n_rows)
+        return right(self, n_rows, *rest)
+
+    monkeypatch.setattr(type(fitted), "sample_codes", counting)
+    fitted.sample(500, where=where, rng=np.random.default_rng(3))
+    assert sum(drawn) < 900
+
+
+def test_a_pair_of_codes_that_no_draw_has_gets_no_weight_of_its_own():
+    draws = independent()
+    draws = draws[(draws[:, 0] != 0) | (draws[:, 1] != 0)]
+    projection = project(draws, measured(joint(0.8)), np.random.default_rng(0))
+    assert projection.potentials.theta[0, 3] == 0
+    assert projection.potentials.theta[1, 4] > 0.5  # where draws are, it is far from nothing
+
+
 def test_rules_that_hardly_any_draw_keeps_are_refused(monkeypatch):
     monkeypatch.setattr(
         "privsynth.synth.project.satisfied", lambda table: np.arange(table.n_rows) < 5

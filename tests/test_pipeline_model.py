@@ -1,0 +1,124 @@
+"""The model of a run: chosen by public facts, recorded, and held against itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import privsynth as ps
+from privsynth import pipeline
+from privsynth.report.report import RiskReport
+from privsynth.synth import preset
+from privsynth.synth.gan import Gan
+from privsynth.synth.marginal import Marginal
+
+SCHEMA = ps.Schema.parse(
+    {
+        "dataset": {"id": "visits"},
+        "columns": {
+            "age": {"kind": "integer", "lower": 0, "upper": 120},
+            "ward": {"kind": "categorical", "categories": ["east", "west"]},
+            "died": {"kind": "boolean", "role": "target"},
+        },
+    }
+)
+
+
+def frame(n: int = 150, seed: int = 3) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    ward, died = rng.choice(["east", "west"], n), rng.random(n) < 0.3
+    return pd.DataFrame({"age": rng.integers(18, 90, n), "ward": ward, "died": died})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "visits.parquet"
+    frame().to_parquet(path)
+    return path
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> pipeline.Tools:
+    return pipeline.Tools(ps.Ledger(tmp_path / "ledger.sqlite"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One attack and one metric in the place of all, and a table in the place of a network."""
+    from privsynth.fidelity import metrics
+    from privsynth.fidelity.marginals import TotalVariation
+    from privsynth.risk import Copies, attacks
+
+    monkeypatch.setattr(preset, "load_preset", lambda name: Marginal(max_codes=8))
+    monkeypatch.setattr(attacks, "_items", {"copies": Copies})
+    monkeypatch.setattr(metrics, "_items", {"total_variation": TotalVariation})
+
+
+def test_the_choice_is_recorded_and_public(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done, report = pipeline.run(data, SCHEMA, pipeline.Job(1.0), out, tools)
+    public = RiskReport.from_json((out / "release/report/report.json").read_text())
+    for found in (report.provenance, public.provenance):
+        assert found["model"] == "marginal"
+        assert "rows for each code at epsilon 1, below 50" in found["choice"]
+        assert 0 < found["effective_share"] <= 1
+    again = pipeline.RunRecord.load(pipeline.RunFolder(out).record)
+    assert again.choice == done.record.choice
+
+
+def test_the_choice_does_not_look_at_the_records(tools: pipeline.Tools, tmp_path: Path) -> None:
+    choices = []
+    for seed in (3, 4):
+        frame(seed=seed).assign(ward="east").to_parquet(tmp_path / f"{seed}.parquet")
+        done = pipeline.fit(
+            tmp_path / f"{seed}.parquet", SCHEMA, pipeline.Job(1.0), tmp_path / f"out{seed}", tools
+        )
+        choices.append(done.record.choice)
+    assert choices[0] == choices[1]
+
+
+def test_a_private_row_count_does_not_decide(tools: pipeline.Tools, tmp_path: Path) -> None:
+    schema = ps.Schema.parse(SCHEMA.to_dict() | {"privacy": {"row_count": "private"}})
+    reasons = []
+    for n in (150, 300):
+        frame(n).to_parquet(tmp_path / f"{n}.parquet")
+        job = pipeline.Job(1.0, delta=1e-5)
+        done = pipeline.fit(tmp_path / f"{n}.parquet", schema, job, tmp_path / f"out{n}", tools)
+        reasons.append(done.record.choice.reason)
+    assert reasons[0] == reasons[1]
+
+
+def test_what_a_critic_added_stays_with_the_controller(
+    data: Path, tools: pipeline.Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Gan(steps=3, batch_size=32, width=16)
+    monkeypatch.setattr(preset, "load_preset", lambda name: small)
+    out = tmp_path / "out"
+    _, report = pipeline.run(data, SCHEMA, pipeline.Job(1.0, model="gan"), out, tools)
+    with_it = {fact.id: fact.value for fact in report.facts("fidelity")}
+    beside = report.facts("critic")
+    assert "critic.tvd_2way" in {fact.id for fact in beside}
+    for fact in beside:
+        assert fact.value == with_it[fact.id.replace("critic", "fidelity")]
+        assert isinstance(fact.reference, float)
+    page = (out / "controller/report/report.html").read_text()
+    assert "What the critic added" in page
+    assert "are not covered by ε" in page
+    public = RiskReport.from_json((out / "release/report/report.json").read_text())
+    assert public.facts("critic") == ()
+    assert "What the critic added" not in (out / "release/report/report.html").read_text()
+
+
+def test_a_model_with_targets_is_drawn_from(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    folder = pipeline.RunFolder(tmp_path / "out")
+    pipeline.fit(data, SCHEMA, pipeline.Job(1.0), folder.path, tools)
+    model = pipeline.targeted(folder, {"ward": {"east": 0.9}}, [("ward", "died")])
+    drawn = pipeline.sample(folder, 200, model=model).to_pandas()
+    assert (drawn["ward"] == "east").mean() == pytest.approx(0.9, abs=0.02)
