@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from privsynth.synth.diffusion import Denoiser
+    from privsynth.synth.denoiser import Denoiser
 
 Layer: TypeAlias = Callable[[Tensor], Tensor]
 BLOCK_ROWS = 1_024

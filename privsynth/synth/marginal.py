@@ -61,7 +61,7 @@ def learn_table(train: Table, codebook: Codebook, work: Work) -> tuple[MaxEntTab
     n_particles = int(np.clip(_PRODUCTS / len(total) ** 2, *_PARTICLES))
 
     def fitted(pairs: NoisyPairs, shares: Tensor, rounds: int) -> Fit:
-        starts = Particles.independent(shares.split(list(sizes)), n_particles, generator)
+        starts = Particles.independent(torch.split(shares, list(sizes)), n_particles, generator)
         fit = Fit(pairs, shares, starts)
         fit.run(rounds, work.progress)
         return fit

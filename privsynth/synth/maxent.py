@@ -120,7 +120,8 @@ class Particles:
 
     def codes(self) -> Tensor:
         """The rows as codes, (rows, columns) int64."""
-        return torch.stack([part.argmax(1) for part in self.onehot.split(list(self.sizes), 1)], 1)
+        parts = torch.split(self.onehot, list(self.sizes), 1)
+        return torch.stack([part.argmax(1) for part in parts], 1)
 
 
 class Prior:

@@ -71,7 +71,7 @@ class NoisyPairs:
         sums = self.shares @ members  # (total, columns): each column's 1-way by each other column
         by_code = weight[column_of(self.sizes)]
         mean = precision * shares + (sums * by_code).sum(1)
-        parts = (mean / (precision + by_code.sum(1))).split(list(self.sizes))
+        parts = torch.split(mean / (precision + by_code.sum(1)), list(self.sizes))
         return torch.cat([torch.from_numpy(onto_simplex(part.numpy(), 1.0)) for part in parts])
 
     def __repr__(self) -> str:
