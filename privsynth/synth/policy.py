@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.schema import Schema
+from privsynth.schema.viability import codebook_size
 
 _DENSE = 50.0
 _MAX_CODES = 32
@@ -73,10 +74,5 @@ def training_share(
 
 def density(schema: Schema, n_units: int, max_codes: int) -> float:
     """Units for each code that the columns may have: what decides how much can be learned."""
-    return n_units / sum(_codes(schema, name, max_codes) for name in schema.modelled)
-
-
-def _codes(schema: Schema, name: str, max_codes: int) -> int:
-    categories = getattr(schema.columns[name], "categories", None)
-    known = len(categories) if categories else max_codes
-    return max(2, min(known, max_codes))
+    sizes = [codebook_size(schema.columns[name]) for name in schema.modelled]
+    return n_units / sum(min(size, max_codes) for size in sizes)

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from privsynth.encode import Codebook
-from privsynth.errors import ModelError
 from privsynth.progress import SILENT, Progress
 from privsynth.synth.base import FittedSynthesizer
 from privsynth.synth.constraints import derived, satisfied
@@ -37,6 +36,7 @@ _LARGEST_RATIO = 10.0
 _DRAWS_PER_ROW = 4
 _POOL_ROWS = (40_000, 400_000)
 _FRESH_PER_ROW = 3
+_MOST_TRIES, _FEWEST_LAWFUL = 10, 100
 _FIGURES = ("effective_share", "largest_ratio")
 
 P = TypeVar("P", bound="ProjectedSynthesizer")
@@ -155,8 +155,8 @@ def _log_ratio(target: Array, cells: Array, weights: Array) -> Array:
 class ProjectedSynthesizer(FittedSynthesizer):
     """A fitted generator whose tables come from a projected pool of its draws.
 
-    `pool` holds codes, (rows, columns); each table takes an evenly spread part of it. What the
-    pool does not hold, more rows than it has or rows with given values, is drawn and weighed anew.
+    `pool` holds codes, (rows, columns); each table takes an evenly spread part of it, and a table
+    of more rows takes rows of it again. Rows with given values are drawn and weighed anew.
     `measured` is what the pool was projected onto.
     """
 
@@ -199,8 +199,8 @@ class ProjectedSynthesizer(FittedSynthesizer):
     def sample_codes(
         self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator, progress: Progress
     ) -> Array:
-        """Codes from the pool, or drawn and weighed where `given` or their number asks for it."""
-        if given or n_rows > len(self.pool):
+        """Codes from the pool, in turn again where it has fewer; drawn anew for what is `given`."""
+        if given:
             draws = self.draw(_FRESH_PER_ROW * n_rows, given, rng)
             held = [list(self.codebook.columns)[column] for column in given]
             kept = draws[torch.from_numpy(lawful(draws.numpy(), self.codebook, rng, held))]
@@ -234,17 +234,26 @@ def projected(
     progress.stage("projecting onto the marginals")
     low, high = _POOL_ROWS
     n_rows = int(np.clip(_DRAWS_PER_ROW * fitted.n_units, low, high))
-    draws = fitted.draw(n_rows, {}, rng)
-    draws = draws[torch.from_numpy(lawful(draws.numpy(), fitted.codebook, rng))]
-    if len(draws) < n_rows // 100:
-        raise ModelError(
-            f"only {len(draws)} of {n_rows} draws keep to the schema's constraints; "
-            "check that the constraints hold in the records, or relax them"
-        )
+    draws = _lawful_draws(fitted, n_rows, rng)
     projection = project(draws, measured, rng)
     pool = take(draws, projection.weights(draws), n_rows, rng)
     pool = pool.to(torch.int16)
     return replace(fitted, pool=pool, projection=projection, measured=measured)
+
+
+def _lawful_draws(fitted: ProjectedSynthesizer, n_rows: int, rng: np.random.Generator) -> Tensor:
+    """Draws that keep to the constraints: n_rows of them, or what ten times as many draws give.
+
+    Where hardly any does, all draws are given: the fit is charged, and `sample` tells of it.
+    """
+    kept, n_kept = list[Tensor](), 0
+    for _ in range(_MOST_TRIES):
+        draws = fitted.draw(n_rows, {}, rng)
+        kept.append(draws[torch.from_numpy(lawful(draws.numpy(), fitted.codebook, rng))])
+        n_kept += len(kept[-1])
+        if n_kept >= n_rows // 2:
+            break
+    return torch.cat(kept)[:n_rows] if n_kept >= _FEWEST_LAWFUL else draws
 
 
 def restored_projection(codebook: Codebook, tensors: Mapping[str, Array]) -> dict[str, Any]:
