@@ -32,6 +32,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does
 
 import numpy as np
+import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.neighbors import NearestNeighbors
 
@@ -158,14 +159,14 @@ def logistic_detection(train: Table, other: Table, seed: int) -> float:
     names = train.schema.modelled
     n_rows = min(train.n_rows, other.n_rows, LOGISTIC_ROWS)
     frames = [sampled(table, n_rows, seed).frame()[list(names)] for table in (train, other)]
-    discrete = set(Features.of(train).codings.columns)
-    discrete -= {name for name, ranks in Features.of(train).ranks.items() if ranks is None}
-    for frame in frames:
-        for name in names:
-            kind = object if name in discrete else float
-            frame[name] = frame[name].astype(kind)
-            if name in discrete:
-                frame[name] = frame[name].where(frame[name].notna(), "(missing)").astype(str)
+    ranks = Features.of(train).ranks
+    discrete = {name for name in names if ranks[name] is not None}
+    for name in names:
+        columns = [frame[name] for frame in frames]
+        if name in discrete:
+            columns = shared_labels(*columns)
+        for frame, column in zip(frames, columns, strict=True):
+            frame[name] = column.astype(object if name in discrete else float)
     columns = {
         name: {"sdtype": "categorical" if name in discrete else "numerical"} for name in names
     }
@@ -173,6 +174,16 @@ def logistic_detection(train: Table, other: Table, seed: int) -> float:
         warnings.simplefilter("ignore")
         np.random.seed(seed)  # sdmetrics takes no generator
         return float(LogisticDetection.compute(*frames, metadata={"columns": columns}))
+
+
+def shared_labels(real: pd.Series, other: pd.Series) -> list[pd.Series]:
+    """Both columns as text; sdmetrics refuses a label that the real one has not, so labels that
+    only one has read as the commonest.
+    """
+    both = [column.astype(object).where(column.notna(), "(missing)") for column in (real, other)]
+    both = [column.astype(str) for column in both]
+    shared = set(both[0]) & set(both[1])
+    return [column.where(column.isin(shared), both[0].mode()[0]) for column in both]
 
 
 def memorising(tables: Tables, seed: int) -> Iterator[tuple[str, float]]:

@@ -15,7 +15,7 @@ from privsynth.progress import SILENT
 from privsynth.schema import Schema
 from privsynth.synth.base import load_fitted
 from privsynth.synth.constraints import violations
-from privsynth.synth.marginal import Marginal
+from privsynth.synth.marginal import FittedMarginal, Marginal
 from privsynth.synth.maxent import Particles, Potentials, one_hot
 from privsynth.synth.pairs import NoisyPairs
 from privsynth.synth.project import (
@@ -253,12 +253,33 @@ def test_a_pair_of_codes_that_no_draw_has_gets_no_weight_of_its_own():
     assert projection.potentials.theta[1, 4] > 0.5  # where draws are, it is far from nothing
 
 
-def test_rules_that_hardly_any_draw_keeps_are_refused(monkeypatch):
+def test_a_fit_outlives_rules_that_hardly_any_draw_keeps_and_its_samples_tell(monkeypatch):
+    for module in ("project", "base"):
+        monkeypatch.setattr(
+            f"privsynth.synth.{module}.satisfied", lambda table: np.arange(table.n_rows) < 1
+        )
+    fitted = Marginal().fit(stays(500), PrivacyBudget(1.0, 1e-5))
+    assert len(fitted.pool) == 4_000
+    with pytest.raises(ModelError, match="draws keep to the schema's constraints"):
+        fitted.sample(200)
+
+
+def test_a_pool_is_made_of_lawful_draws_alone_though_most_are_not(monkeypatch):
+    drawn: list[int] = []
+    right = FittedMarginal.draw
     monkeypatch.setattr(
-        "privsynth.synth.project.satisfied", lambda table: np.arange(table.n_rows) < 5
+        FittedMarginal,
+        "draw",
+        lambda self, n_rows, *rest: drawn.append(n_rows) or right(self, n_rows, *rest),
     )
-    with pytest.raises(ModelError, match="only 5 of 4000 draws keep to"):
-        Marginal().fit(stays(500), PrivacyBudget(1.0, 1e-5))
+    monkeypatch.setattr(
+        "privsynth.synth.project.satisfied",
+        lambda table: (table.labels("ward") == "B") & (np.arange(table.n_rows) % 2 == 0),
+    )
+    fitted = Marginal().fit(stays(500), PrivacyBudget(1.0, 1e-5))
+    labels = fitted.codebook.decode(fitted.pool.long().numpy(), np.random.default_rng(0))
+    assert set(labels.labels("ward")) == {"B"}
+    assert 2 <= len(drawn) <= 6  # of a draw about a sixth is lawful: a few are needed
 
 
 @pytest.mark.parametrize(
