@@ -34,6 +34,12 @@ class Codebook:
         """The number of codes of each modelled column, in the order of the matrix."""
         return tuple(code.n_codes for code in self.columns.values())
 
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The places in the matrix of the columns that the schema declares as targets."""
+        declared = self.schema.with_role("target")
+        return tuple(place for place, name in enumerate(self.columns) if name in declared)
+
     def __repr__(self) -> str:
         return f"Codebook({len(self.columns)} columns, {sum(self.sizes)} codes)"
 

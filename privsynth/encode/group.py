@@ -8,15 +8,19 @@ from privsynth.encode.histogram import pooled
 from privsynth.table import Array
 
 _SMALL_GROUP = 0.25
+_LEAST_SIGMAS = 5.0  # a code's count stands out of its noise
+_LEAST_RECORDS = 10.0  # without noise: a finer code would be one record's value
 
 
 def group_ordered(counts: Array, max_codes: int, sigma: float) -> Array:
     """The code of each cell, (n_cells,): neighbours share a code until it holds enough.
 
-    Each code aims at an equal share of the total; a cell that alone holds such a share has a code
-    of its own, so that zero and other spikes stay spikes.
+    A cell that alone holds a code's share has a code of its own, so that zero and other spikes
+    stay spikes; the codes that spikes leave over share the rest equally, so that a column of
+    mostly zeros is fine elsewhere too. No code aims at less than what the noise lets be seen.
     """
-    target = max(counts.sum() / max_codes, 2.0 * sigma, 1e-9)
+    least = _LEAST_SIGMAS * sigma if sigma else _LEAST_RECORDS
+    target = max(_share_beside_spikes(counts, max_codes), least)
     code_of = np.zeros(len(counts), dtype=np.int64)
     code, held, last = -1, 0.0, -1
     for cell, n in enumerate(counts):
@@ -30,6 +34,15 @@ def group_ordered(counts: Array, max_codes: int, sigma: float) -> Array:
         code_of[cell] = last
         held += n
     return _without_slivers(code_of, counts, _SMALL_GROUP * target)
+
+
+def _share_beside_spikes(counts: Array, max_codes: int) -> float:
+    """An equal share of what lies beside the cells that hold such a share alone."""
+    ordered = np.sort(counts)[::-1][: max_codes - 1]
+    held = np.append(0.0, np.cumsum(ordered))
+    shares = (counts.sum() - held) / (max_codes - np.arange(len(held)))
+    spikes = int(np.argmax(np.append(ordered < shares[:-1], True)))
+    return float(shares[spikes])
 
 
 def _without_slivers(code_of: Array, counts: Array, least: float) -> Array:

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from privsynth.synth.draw import Layer
+from privsynth.synth.maxent import Potentials
 from privsynth.table import Array
+
+
+_AIMED = 4
 
 
 class Denoiser(nn.Module):
@@ -19,17 +23,26 @@ class Denoiser(nn.Module):
 
     Its logits are added to those of `base`, a denoiser that stays as it is, or else to the logs
     of the noisy 1-ways; before any training they are 0. Layer normalisation has no parameters, so
-    that all that trains is in linear layers.
+    that all that trains is in linear layers. `targets` are the columns that the table is for: they
+    are drawn last.
     """
 
     log_shares: Tensor
     offsets: Tensor
     members: Tensor
+    bias: Tensor | None
+    theta: Tensor | None
 
     def __init__(
-        self, shares: Sequence[Array], width: int, depth: int, base: Denoiser | None = None
+        self,
+        shares: Sequence[Array],
+        width: int,
+        depth: int,
+        base: Denoiser | None = None,
+        targets: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self.targets = tuple(targets)
         self.base = None if base is None else base.requires_grad_(False)
         sizes = [len(share) for share in shares]
         total, n_columns = sum(sizes), len(sizes)
@@ -46,6 +59,12 @@ class Denoiser(nn.Module):
         self.register_buffer(
             "members", functional.one_hot(column_of, n_columns).float()
         )  # (total, columns)
+        self.register_buffer("bias", None)
+        self.register_buffer("theta", None)
+
+    def rely_on(self, potentials: Potentials) -> None:
+        """Where one column alone is hidden, say what this pairwise model says: it is exact there."""
+        self.bias, self.theta = potentials.bias.float(), potentials.theta.float()
 
     def visible(self, codes: Tensor, hidden: Tensor) -> Tensor:
         """One-hot codes with hidden columns zeroed, and the mask: (rows, total + columns)."""
@@ -73,8 +92,15 @@ class Denoiser(nn.Module):
 
     def forward(self, codes: Tensor, hidden: Tensor) -> Tensor:
         """Logits of every code, (rows, total)."""
-        logits: Tensor = self.head(self.body(self.embed(self.visible(codes, hidden))))
-        return logits + (self.log_shares if self.base is None else self.base(codes, hidden))
+        seen = self.visible(codes, hidden)
+        logits: Tensor = self.head(self.body(self.embed(seen)))
+        if self.base is not None:
+            return logits + self.base(codes, hidden)
+        logits = logits + self.log_shares
+        if self.bias is not None and self.theta is not None:
+            alone = hidden.sum(1) == 1
+            logits[alone] = self.bias + seen[alone, : len(self.bias)] @ self.theta
+        return logits
 
     def loss(self, codes: Tensor, hidden: Tensor) -> Tensor:
         """Mean cross-entropy over the hidden columns of each row, (rows,)."""
@@ -86,12 +112,36 @@ class Denoiser(nn.Module):
         return surprise.sum(1) / hidden.sum(1)
 
 
-def hide(rows: int, n_columns: int, views: int, generator: torch.Generator) -> Tensor:
-    """Which columns to hide, (rows * views, columns): 1 to all of them, evenly over the views."""
+def hide(
+    rows: int,
+    n_columns: int,
+    views: int,
+    generator: torch.Generator,
+    targets: Sequence[int] | None = None,
+) -> Tensor:
+    """Which columns to hide, (rows * views, columns): 1 to all of them, evenly over the views.
+
+    Where `targets` are given, every fourth mask hides nothing but these, one to all of them, and
+    every fourth any one column: what many columns say together of one is seen best from there.
+    """
     spread = (torch.rand(rows, 1, generator=generator) + torch.arange(views) / views) % 1.0
     n_hidden = 1 + (spread.reshape(-1, 1) * n_columns).long()
     ranks = torch.rand(rows * views, n_columns, generator=generator).argsort(1).argsort(1)
-    return ranks < n_hidden
+    hidden = ranks < n_hidden
+    if targets is not None:
+        every = list(range(n_columns))
+        _hide_only(hidden[::_AIMED], targets or every, max(1, len(targets)), generator)
+        _hide_only(hidden[_AIMED // 2 :: _AIMED], every, 1, generator)
+    return hidden
+
+
+def _hide_only(
+    hidden: Tensor, columns: Sequence[int], most: int, generator: torch.Generator
+) -> None:
+    """Masks that hide one to `most` of the columns and nothing else, written in place."""
+    ranks = torch.rand(len(hidden), len(columns), generator=generator).argsort(1).argsort(1)
+    hidden[:] = False
+    hidden[:, columns] = ranks < torch.randint(1, most + 1, (len(hidden), 1), generator=generator)
 
 
 class Average:

@@ -10,8 +10,11 @@ long as it likes: that is post-processing. A second network, whose logits are ad
 the first, then learns from the records by DP-SGD what pairs cannot hold. It starts from nothing:
 one that has learned that columns are independent given their pairs no longer learns otherwise. A
 record is hidden several times and averaged before clipping, noise multiplicity (De et al. 2022;
-Dockhorn et al. 2023), and rows of the table are replayed without noise in the same step, lightly,
-against what the noise washes out. The projection at the end puts the marginals back.
+Dockhorn et al. 2023); half of the times all but one of its columns are visible, for what many
+columns say together of one drowns where several are hidden. Rows of the table are replayed without
+noise in the same step, lightly, against what the noise washes out. A corrector step then redraws
+each column of a draw given all others, where the table itself is exact, and the projection at the
+end puts the marginals back.
 """
 
 from __future__ import annotations
@@ -39,10 +42,13 @@ from privsynth.synth.base import (
 from privsynth.synth.denoiser import Average, Denoiser, cooling, hide
 from privsynth.synth.draw import blocks
 from privsynth.synth.marginal import count_pairs, learn_table, teacher_requests
+from privsynth.synth.maxent import Potentials
 from privsynth.synth.policy import training_share
 from privsynth.synth.project import (
+    Measured,
     ProjectedSynthesizer,
     Projection,
+    project,
     projected,
     restored_projection,
 )
@@ -52,7 +58,9 @@ TRAINING = "denoiser"
 _RATE_WHEN_ROWS_ARE_PRIVATE = 0.02
 _TEACHER_ROWS = 100_000
 _AVERAGE_LAST = 0.3
-_REPLAY = 0.1
+_REPLAY = 0.3
+_LEAST_EFFECTIVE, _CUT, _MOST_CUTS, _TRIED_ROWS = 0.75, 0.7, 4, 40_000
+_PASSES, _LEAST_STEPS = 64, 200  # over the records, without privacy: more would learn them by heart
 
 
 @synthesizers.register("diffusion")
@@ -75,8 +83,9 @@ class Diffusion(Synthesizer):
     views: int = 4
     max_grad_norm: float = 1.0
     learning_rate: float = 2e-3
-    tuning_rate: float = 2e-3
+    tuning_rate: float = 5e-3
     width: int = 192
+    tuning_width: int = 128
     depth: int = 1
     max_codes: int = 32
     codebook_share: float = 0.12
@@ -92,7 +101,10 @@ class Diffusion(Synthesizer):
         rate = _RATE_WHEN_ROWS_ARE_PRIVATE
         if n_units is not None:
             rate = min(1.0, self.batch_size / n_units)
-        return [*measured, TrainingRequest(TRAINING, "gradients of the denoiser", rate, self.steps)]
+        steps = self.steps
+        if not budget.is_private and n_units is not None:
+            steps = min(steps, max(_LEAST_STEPS, round(_PASSES / rate)))
+        return [*measured, TrainingRequest(TRAINING, "gradients of the denoiser", rate, steps)]
 
     def learn(self, train: Table, work: Work) -> FittedDiffusion:
         """Codebook, teacher, denoiser, projection."""
@@ -104,16 +116,19 @@ class Diffusion(Synthesizer):
             table, measured = learn_table(train, codebook, work)
             lesson = Lesson(table.draw(_TEACHER_ROWS, {}, work.rng), self.taught_batch, generator)
             self._teach(denoiser, lesson, work)
+            denoiser.rely_on(table.potentials)
         else:
             measured = count_pairs(train, codebook, work)
         if any(each.name == TRAINING for each in work.spending.plan.mechanisms):
             rows = UnitRows(torch.from_numpy(codebook.encode(train)), train.units())
             if self.taught_steps:
                 denoiser = self._denoiser(codebook, work.rng, base=denoiser)
-                replay = lesson.loss_of(denoiser, _REPLAY)
+                replay = lesson.loss_of(denoiser, _REPLAY, codebook.targets)
             self._tune(denoiser, rows, replay, codebook.n_units, work)
         public = asdict(self), codebook, work.guarantee, work.spending.entry_id
         fitted = FittedDiffusion(*public, torch.empty(0), Projection.none(codebook.sizes), denoiser)
+        if denoiser.base is not None:
+            within_reach(fitted, measured, work.rng)
         return projected(fitted, measured, work.rng, work.progress)
 
     def _denoiser(
@@ -121,12 +136,14 @@ class Diffusion(Synthesizer):
     ) -> Denoiser:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**62)))
-            return Denoiser(list(codebook.shares.values()), self.width, self.depth, base)
+            width = self.width if base is None else self.tuning_width
+            shares = list(codebook.shares.values())
+            return Denoiser(shares, width, self.depth, base, codebook.targets)
 
     def _teach(self, denoiser: Denoiser, lesson: Lesson, work: Work) -> None:
         """Training on rows of the table, which costs no privacy."""
         optimizer = torch.optim.Adam(denoiser.parameters(), lr=self.learning_rate)
-        average, loss = Average(denoiser), lesson.loss_of(denoiser, 1.0)
+        average, loss = Average(denoiser), lesson.loss_of(denoiser, 1.0, None)
         work.progress.stage("teaching the denoiser the marginals", self.taught_steps)
         for done in cooling(optimizer, self.taught_steps, self.learning_rate):
             optimizer.zero_grad(set_to_none=True)
@@ -149,7 +166,7 @@ class Diffusion(Synthesizer):
         generator = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
 
         def loss_of_units(units: Tensor) -> Tensor:
-            hidden = hide(len(units), rows.n_columns, self.views, generator)
+            hidden = hide(len(units), rows.n_columns, self.views, generator, denoiser.targets)
             return denoiser.loss(rows.draw(units, self.views, generator), hidden)
 
         rate = self.learning_rate if replay is None else self.tuning_rate
@@ -167,13 +184,29 @@ class Diffusion(Synthesizer):
             public_loss=replay,
         )
         average = Average(denoiser)
-        work.progress.stage("training the denoiser", self.steps)
-        for done in cooling(optimizer, self.steps, rate):
+        steps = trainer.steps_left
+        work.progress.stage("training the denoiser", steps)
+        for done in cooling(optimizer, steps, rate):
             trainer.step(loss_of_units)
             if done >= 1 - _AVERAGE_LAST:
                 average.add(denoiser)
             work.progress.advance(note=work.budget_note)
         average.into(denoiser)
+
+
+def within_reach(fitted: FittedDiffusion, measured: Measured, rng: np.random.Generator) -> None:
+    """Cut what the second network adds until its draws reach the measured marginals.
+
+    Where noise has taught it more than records did, its draws stray so far that few of them would
+    carry the projection. Only what was measured is read.
+    """
+    for _ in range(_MOST_CUTS):
+        draws = fitted.draw(_TRIED_ROWS, {}, rng)
+        if project(draws, measured, rng).effective_share >= _LEAST_EFFECTIVE:
+            return
+        with torch.no_grad():
+            fitted.denoiser.head.weight.mul_(_CUT)
+            fitted.denoiser.head.bias.mul_(_CUT)
 
 
 class Lesson:
@@ -182,13 +215,16 @@ class Lesson:
     def __init__(self, codes: Tensor, batch_size: int, generator: torch.Generator) -> None:
         self._codes, self._batch_size, self._generator = codes, batch_size, generator
 
-    def loss_of(self, denoiser: Denoiser, weight: float) -> PublicLoss:
-        """A loss that draws its own batch."""
+    def loss_of(
+        self, denoiser: Denoiser, weight: float, targets: Sequence[int] | None
+    ) -> PublicLoss:
+        """A loss that draws its own batch; `targets` as `hide` takes them."""
 
         def loss() -> Tensor:
             size = (self._batch_size,)
             chosen = torch.randint(len(self._codes), size, generator=self._generator)
-            hidden = hide(len(chosen), self._codes.shape[1], 1, self._generator)
+            n_columns = self._codes.shape[1]
+            hidden = hide(len(chosen), n_columns, 1, self._generator, targets)
             return weight * denoiser.loss(self._codes[chosen], hidden).mean()
 
         return loss
@@ -235,9 +271,14 @@ class FittedDiffusion(ProjectedSynthesizer):
     def restored(cls, saved: SavedModel) -> FittedDiffusion:
         """The denoiser of the saved sizes with the saved weights."""
         settings = saved.settings
-        shape = list(saved.codebook.shares.values()), int(settings["width"]), int(settings["depth"])
-        is_tuned = any(name.startswith("denoiser.base.") for name in saved.tensors)
-        denoiser = Denoiser(*shape, base=Denoiser(*shape) if is_tuned else None)
+        shares, targets = list(saved.codebook.shares.values()), saved.codebook.targets
+        depth = int(settings["depth"])
+        denoiser = Denoiser(shares, int(settings["width"]), depth, None, targets)
+        if any(name.endswith(".theta") for name in saved.tensors if name.startswith("denoiser.")):
+            denoiser.rely_on(Potentials.zero(saved.codebook.sizes))
+        if any(name.startswith("denoiser.base.") for name in saved.tensors):
+            width = int(settings["tuning_width"])
+            denoiser = Denoiser(shares, width, depth, denoiser, targets)
         denoiser.load_state_dict(
             {
                 name.removeprefix("denoiser."): torch.from_numpy(value.copy())

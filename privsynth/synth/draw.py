@@ -5,7 +5,7 @@ A block of rows shares one random order of the columns; blocks are drawn side by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Layer: TypeAlias = Callable[[Tensor], Tensor]
 BLOCK_ROWS = 1_024
+_BY_COLUMN = 0.5  # how often draws are even within a column's codes; else among like distributions
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -31,7 +32,9 @@ def blocks(
     seeds = rng.integers(2**62, size=len(rows)).tolist()
 
     def block(rows: int, seed: int) -> Tensor:
-        return reveal(denoiser, rows, given, np.random.default_rng(seed))[0]
+        rng = np.random.default_rng(seed)
+        codes, _ = reveal(denoiser, rows, given, rng)
+        return corrected(denoiser, codes, given, rng)
 
     with _workers() as pool:
         yield from pool.map(block, rows, seeds)
@@ -55,6 +58,8 @@ def reveal(
 ) -> tuple[Tensor, dict[int, Tensor]]:
     """Codes of `rows` records, (rows, columns), drawn in one random order of the columns.
 
+    Those that are `given` come first, the targets last.
+
     Also the mean distribution from which each column was drawn: its marginal, with less variance
     than counts of the draws. The first layer is linear in what is visible, so revealing a column
     only adds to it; only that column's logits are computed, and once for all rows that are alike.
@@ -67,6 +72,7 @@ def reveal(
     codes = torch.zeros(rows, n_columns, dtype=torch.long)
     marginals, drawn = {}, list[int]()
     free = [j for j in rng.permutation(n_columns).tolist() if j not in given]
+    free.sort(key=lambda column: column in denoiser.targets)  # they are drawn given all others
     for j in [*given, *free]:
         start, size = int(denoiser.offsets[j]), denoiser.sizes[j]
         if j in given:
@@ -75,13 +81,46 @@ def reveal(
             one = slice(start, start + size)
             logits = [each.logits(x, one) for each, x in zip(layers, h, strict=True)]
             shares = (sum(logits) + denoiser.log_shares[one]).softmax(1)  # (states, size)
-            key = codes[:, drawn[int(rng.integers(len(drawn)))]] if drawn else codes[:, j]
+            if drawn and rng.random() < _BY_COLUMN:
+                key = codes[:, drawn[int(rng.integers(len(drawn)))]]
+            else:
+                key = _rank(shares)[state]
             codes[:, j] = draw_codes(shares[state], spread(key, generator))
             marginals[j] = torch.bincount(state, minlength=len(shares)) / rows @ shares
         drawn.append(j)
         states, state = torch.unique(state * size + codes[:, j], return_inverse=True)
         h = [each.revealed(x, states, j) for each, x in zip(layers, h, strict=True)]
     return codes, marginals
+
+
+@torch.no_grad()
+def corrected(
+    denoiser: Denoiser, codes: Tensor, held: Collection[int], rng: np.random.Generator
+) -> Tensor:
+    """Rows after one Gibbs sweep: every column but those held is drawn anew given all others.
+
+    A corrector step (Campbell et al. 2022). With all but one column visible the pairwise model
+    that a taught denoiser relies on is exact, and the network that learned from records adds what
+    it found; a denoiser that relies on none leaves the rows as they are.
+    """
+    teacher = denoiser.base or denoiser
+    if teacher.bias is None or teacher.theta is None:
+        return codes
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    tuned = None if denoiser.base is None else _Layers(denoiser)
+    seen = functional.one_hot(codes + denoiser.offsets, len(teacher.bias)).sum(1).float()
+    order = [j for j in rng.permutation(codes.shape[1]).tolist() if j not in held]
+    for j in sorted(order, key=lambda column: column in denoiser.targets):
+        one = slice(int(denoiser.offsets[j]), int(denoiser.offsets[j]) + denoiser.sizes[j])
+        seen[:, one] = 0.0
+        logits = torch.addmm(teacher.bias[one], seen, teacher.theta[:, one])
+        if tuned is not None:
+            logits += tuned.logits(tuned.first(seen, j), one)
+        shares = logits.softmax(1)
+        drawn = draw_codes(shares, spread(_rank(shares), generator))
+        seen[:, one] = functional.one_hot(drawn, denoiser.sizes[j]).float()
+        codes[:, j] = drawn
+    return codes
 
 
 class _Layers:
@@ -92,6 +131,11 @@ class _Layers:
         self.bias = denoiser.embed.bias
         self._denoiser = denoiser
         self._inner = [_layer(*each.parameters()) for each in denoiser.inner]
+
+    def first(self, seen: Tensor, column: int) -> Tensor:
+        """The first layer's output where one column alone is hidden, (rows, width)."""
+        total = len(self._denoiser.log_shares)
+        return torch.addmm(self.bias + self.table[total + column], seen, self.table[:total])
 
     def logits(self, h: Tensor, codes: slice) -> Tensor:
         """What it adds to the logits of one column in each state, (states, codes)."""
@@ -112,6 +156,12 @@ def _layer(weight: Tensor, bias: Tensor) -> Layer:
         return lambda x: functional.linear(x, weight, bias)
     w, b = weight.to_mkldnn(), bias.to_mkldnn()
     return lambda x: functional.linear(x.to_mkldnn(), w, b).to_dense()
+
+
+def _rank(shares: Tensor) -> Tensor:
+    """The states in the order of their mean code, (states,): neighbours expect alike."""
+    mean_code = shares @ torch.arange(shares.shape[1], dtype=shares.dtype)
+    return mean_code.argsort().argsort()
 
 
 def draw_codes(shares: Tensor, u: Tensor) -> Tensor:

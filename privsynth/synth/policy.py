@@ -8,7 +8,8 @@ from privsynth.privacy.budget import PrivacyBudget
 from privsynth.schema import Schema
 from privsynth.schema.viability import codebook_size
 
-_DENSE = 50.0
+_DENSE = 50.0  # units for each code
+_LEARNABLE = 3_000.0  # that times epsilon
 _MAX_CODES = 32
 
 
@@ -40,21 +41,27 @@ def choose(schema: Schema, n_units: int | None, budget: PrivacyBudget) -> Choice
     if n_units is None:
         return Choice(
             "diffusion",
-            f"the number of {of} is private, so it cannot decide; the marginals teach the network, "
-            "and DP-SGD what they cannot hold",
+            f"the number of {of} is private, so it cannot decide; the marginals teach the network "
+            "and get the whole budget",
         )
     found = density(schema, n_units, _MAX_CODES)
     facts = f"{int(10 * found) / 10:g} {of} for each code at epsilon {budget.epsilon:g}"
     if found < _DENSE:
         return Choice(
             "marginal",
-            f"{facts}, below {_DENSE:g}: DP-SGD would teach a network nothing beyond its noise, "
-            "so the whole budget goes to the marginals",
+            f"{facts}, below {_DENSE:g}: too few for more than the marginals, which get the whole "
+            "budget",
+        )
+    if training_share(schema, n_units, budget, _MAX_CODES) == 0:
+        return Choice(
+            "diffusion",
+            f"{facts}: the marginals teach the network and get the whole budget, for DP-SGD would "
+            f"add more noise than knowledge below {_LEARNABLE / budget.epsilon:,.0f}",
         )
     return Choice(
         "diffusion",
-        f"{facts}, at least {_DENSE:g}: enough for DP-SGD to teach a network what pairs of columns "
-        "cannot hold",
+        f"{facts}, at least {_LEARNABLE / budget.epsilon:,.0f}: the marginals teach the network, "
+        "and DP-SGD what pairs of columns cannot hold",
     )
 
 
@@ -63,13 +70,16 @@ def training_share(
 ) -> float:
     """The share of the budget for DP-SGD; the marginals take the rest.
 
-    0 below 50 units for each code, where DP-SGD learns nothing beyond its noise.
+    0 where units for each code times epsilon are below 3,000 or private: there DP-SGD costs the
+    marginals more than it learns (ADR 11).
     """
     if not budget.is_private:
         return 0.5
-    if n_units is not None and density(schema, n_units, max_codes) < _DENSE:
+    if n_units is None:
         return 0.0
-    return float(min(0.5, 0.1 * budget.epsilon**0.7))
+    if density(schema, n_units, max_codes) * budget.epsilon < _LEARNABLE:
+        return 0.0
+    return float(min(0.25, 0.08 * budget.epsilon**0.5))
 
 
 def density(schema: Schema, n_units: int, max_codes: int) -> float:
