@@ -14,7 +14,6 @@ from privsynth.synth.draw import Layer
 from privsynth.synth.maxent import Potentials
 from privsynth.table import Array
 
-
 _AIMED = 4
 
 
@@ -63,7 +62,7 @@ class Denoiser(nn.Module):
         self.register_buffer("theta", None)
 
     def rely_on(self, potentials: Potentials) -> None:
-        """Where one column alone is hidden, say what this pairwise model says: it is exact there."""
+        """Where one column alone is hidden, say what this pairwise model says, exact there."""
         self.bias, self.theta = potentials.bias.float(), potentials.theta.float()
 
     def visible(self, codes: Tensor, hidden: Tensor) -> Tensor:
@@ -94,10 +93,8 @@ class Denoiser(nn.Module):
         """Logits of every code, (rows, total)."""
         seen = self.visible(codes, hidden)
         logits: Tensor = self.head(self.body(self.embed(seen)))
-        if self.base is not None:
-            return logits + self.base(codes, hidden)
-        logits = logits + self.log_shares
-        if self.bias is not None and self.theta is not None:
+        logits = logits + (self.log_shares if self.base is None else self.base(codes, hidden))
+        if self.base is None and self.bias is not None and self.theta is not None:
             alone = hidden.sum(1) == 1
             logits[alone] = self.bias + seen[alone, : len(self.bias)] @ self.theta
         return logits

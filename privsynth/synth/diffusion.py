@@ -42,7 +42,8 @@ from privsynth.synth.base import (
 from privsynth.synth.denoiser import Average, Denoiser, cooling, hide
 from privsynth.synth.draw import blocks
 from privsynth.synth.marginal import count_pairs, learn_table, teacher_requests
-from privsynth.synth.maxent import Potentials
+from privsynth.synth.maxent import Potentials, one_hot
+from privsynth.synth.pairs import column_of
 from privsynth.synth.policy import training_share
 from privsynth.synth.project import (
     Measured,
@@ -59,7 +60,7 @@ _RATE_WHEN_ROWS_ARE_PRIVATE = 0.02
 _TEACHER_ROWS = 100_000
 _AVERAGE_LAST = 0.3
 _REPLAY = 0.3
-_LEAST_EFFECTIVE, _CUT, _MOST_CUTS, _TRIED_ROWS = 0.75, 0.7, 4, 40_000
+_LEAST_REACH, _CUT, _MOST_CUTS, _TRIED_ROWS = 0.75, 0.7, 4, 40_000
 _PASSES, _LEAST_STEPS = 64, 200  # over the records, without privacy: more would learn them by heart
 
 
@@ -202,11 +203,23 @@ def within_reach(fitted: FittedDiffusion, measured: Measured, rng: np.random.Gen
     """
     for _ in range(_MOST_CUTS):
         draws = fitted.draw(_TRIED_ROWS, {}, rng)
-        if project(draws, measured, rng).effective_share >= _LEAST_EFFECTIVE:
+        if reach(draws, measured, rng) >= _LEAST_REACH:
             return
         with torch.no_grad():
             fitted.denoiser.head.weight.mul_(_CUT)
             fitted.denoiser.head.bias.mul_(_CUT)
+
+
+def reach(draws: Tensor, measured: Measured, rng: np.random.Generator) -> float:
+    """How well draws can be weighed to have the measured marginals, 0 to 1.
+
+    The effective share of the weights, less by the largest 1-way distance that they leave: rows
+    that all are alike have equal weights too.
+    """
+    sizes, projection = measured.pairs.sizes, project(draws, measured, rng)
+    held = projection.weights(draws).float() @ one_hot(draws, sizes) / len(draws)
+    gaps = torch.zeros(len(sizes)).index_add(0, column_of(sizes), (held - measured.shares).abs())
+    return projection.effective_share * (1 - float(gaps.max()) / 2)
 
 
 class Lesson:

@@ -73,6 +73,14 @@ def test_groups_of_ordered_cells_are_about_equal_and_spikes_stay_alone():
     assert held[1:].min() > 0.25 * 10_000 / 11
 
 
+def test_a_column_of_mostly_zeros_is_fine_elsewhere_as_far_as_the_noise_allows():
+    counts = np.r_[30_000.0, np.full(20, 100.0)]
+    fine, coarse = (group_ordered(counts, 32, sigma).max() + 1 for sigma in (4.0, 100.0))
+    assert fine == 21  # an equal share of all would hold the whole rest in 3 codes
+    assert coarse <= 5
+    assert group_ordered(np.full(40, 4.0), 32, 0.0).max() + 1 <= 16  # 10 records at the least
+
+
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=60), st.integers(2, 30))
 def test_codes_are_numbered_without_gaps(counts, max_codes):
     for group in (group_ordered, group_labels):

@@ -27,7 +27,9 @@ def table(n: int) -> ps.Table:
     [
         (400, NO_PRIVACY, "diffusion-no-privacy", "no noise"),
         (1_999, BUDGET, "marginal", "49.9 rows for each code at epsilon 1, below 50"),
-        (2_000, BUDGET, "diffusion", "50 rows for each code at epsilon 1, at least 50"),
+        (2_000, BUDGET, "diffusion", "50 rows for each code at epsilon 1: the marginals teach"),
+        (119_999, BUDGET, "diffusion", "more noise than knowledge below 3,000"),
+        (120_000, BUDGET, "diffusion", "3000 rows for each code at epsilon 1, at least 3,000"),
         (None, BUDGET, "diffusion", "the number of rows is private"),
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from privsynth.synth.denoiser import Average, Denoiser, cooling, hide
+from privsynth.synth.maxent import Potentials
 
 
 def test_hidden_columns_are_one_to_all_and_evenly_many():
@@ -89,3 +90,32 @@ def test_a_base_does_not_train_and_is_not_averaged():
     average.into(denoiser)
     assert not any(each.requires_grad for each in denoiser.base.parameters())
     assert all((denoiser.base.state_dict()[name] == value).all() for name, value in kept.items())
+
+
+def test_every_fourth_mask_hides_targets_alone_and_every_fourth_any_one_column():
+    hidden = hide(1_000, 5, 4, torch.Generator().manual_seed(0), targets=[1, 3])
+    aimed, single = hidden[::4], hidden[2::4]
+    assert not aimed[:, [0, 2, 4]].any()
+    assert set(aimed.sum(1).tolist()) == {1, 2}
+    assert (single.sum(1) == 1).all()
+    assert single.any(0).all()
+    assert set(hidden[1::4].sum(1).tolist()) > {1, 2}
+
+
+def test_without_a_target_half_of_the_masks_hide_one_column():
+    hidden = hide(1_000, 5, 4, torch.Generator().manual_seed(0), targets=())
+    assert (hidden[::2].sum(1) == 1).all()
+    assert hidden[::4].any(0).all()
+
+
+def test_where_one_column_is_hidden_the_pairwise_model_speaks_and_else_the_network():
+    denoiser = Denoiser([np.ones(3) / 3, np.ones(2) / 2], width=8, depth=1)
+    theta = torch.zeros(5, 5)
+    theta[0, 3] = theta[3, 0] = 2.0
+    bias = torch.tensor([0.0, 1.0, 0.0, 0.5, 0.0])
+    codes, one, both = torch.tensor([[0, 0]]), torch.tensor([[False, True]]), torch.ones(1, 2) > 0
+    before = denoiser(codes, both)
+    denoiser.rely_on(Potentials((3, 2), bias, theta))
+    assert denoiser(codes, one)[0, 3:].tolist() == [2.5, 0.0]
+    assert denoiser(codes, ~one)[0, :3].tolist() == [2.0, 1.0, 0.0]
+    assert (denoiser(codes, both) == before).all()

@@ -21,7 +21,7 @@ from privsynth.schema import Schema
 from privsynth.synth import diffusion
 from privsynth.synth.base import Work, load_fitted
 from privsynth.synth.denoiser import Denoiser
-from privsynth.synth.diffusion import TRAINING, Diffusion, Lesson, UnitRows
+from privsynth.synth.diffusion import TRAINING, Diffusion, Lesson, UnitRows, within_reach
 from privsynth.table import Table
 
 SMALL = Diffusion(
@@ -312,7 +312,7 @@ def tuned(monkeypatch, rows: torch.Tensor, batches: bool, replay: bool = True) -
     generator = torch.Generator().manual_seed(2)
     lesson = Lesson(torch.tensor([[1, 2]] * 50), 16, generator)
     units = UnitRows(rows, np.arange(len(rows)))
-    FEW._tune(denoiser, units, lesson.loss_of(denoiser, 1.0) if replay else None, 400.0, work)
+    FEW._tune(denoiser, units, lesson.loss_of(denoiser, 1.0, ()) if replay else None, 400.0, work)
     assert spending.plan.mechanism(TRAINING).event.steps == FEW.steps
     return denoiser.head.weight.detach()
 
@@ -337,7 +337,7 @@ def test_an_empty_batch_still_trains_on_noise_and_on_the_replay(monkeypatch):
 def test_a_lesson_draws_batches_of_its_own_rows_alone():
     denoiser = Denoiser([np.ones(2) / 2, np.ones(3) / 3], width=8, depth=1)
     lesson = Lesson(torch.tensor([[1, 2]] * 50), 16, torch.Generator().manual_seed(1))
-    loss = lesson.loss_of(denoiser, 1.0)
+    loss = lesson.loss_of(denoiser, 1.0, None)
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=0.05)
     for _ in range(60):
         optimizer.zero_grad()
@@ -380,8 +380,19 @@ def test_the_weight_of_a_lesson_scales_its_loss():
     denoiser = Denoiser([np.ones(2) / 2, np.ones(3) / 3], width=8, depth=1)
     full, tenth = (
         Lesson(torch.tensor([[1, 2]] * 50), 16, torch.Generator().manual_seed(1))
-        .loss_of(denoiser, weight)()
+        .loss_of(denoiser, weight, None)()
         .item()
         for weight in (1.0, 0.1)
     )
     assert tenth == pytest.approx(full / 10)
+
+
+def test_a_second_network_that_strays_is_cut_back_and_one_that_does_not_is_kept():
+    fitted = fit(FEW, tiny({"high": {}, "late": {}}))
+    head = fitted.denoiser.head
+    torch.nn.init.zeros_(head.weight)
+    for strays, bias in ((False, [1e-3, 0.0, 0.0, 1e-3]), (True, [4.0, -4.0, -4.0, 4.0])):
+        with torch.no_grad():
+            head.bias.copy_(torch.tensor(bias))
+        within_reach(fitted, fitted.measured, np.random.default_rng(0))
+        assert (float(head.bias[0].detach()) < bias[0]) == strays

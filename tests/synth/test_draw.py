@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from privsynth.synth.denoiser import Denoiser
-from privsynth.synth.draw import BLOCK_ROWS, blocks, draw_codes, reveal, spread
+from privsynth.synth.draw import BLOCK_ROWS, blocks, corrected, draw_codes, reveal, spread
+from privsynth.synth.maxent import Potentials
 
 
 @pytest.mark.parametrize("on_a_base", [False, True])
@@ -57,3 +58,44 @@ def test_a_table_of_one_column_is_drawn_from_its_shares():
     denoiser = Denoiser([np.array([0.1, 0.9])], width=8, depth=1)
     codes = torch.cat(list(blocks(denoiser, 4_000, {}, np.random.default_rng(0))))
     assert codes.float().mean() == pytest.approx(0.9, abs=0.02)
+
+
+def bound_together(strength: float) -> Potentials:
+    """Two columns of two codes each that agree with odds exp(strength)."""
+    theta = torch.zeros(4, 4)
+    theta[0, 2] = theta[2, 0] = theta[1, 3] = theta[3, 1] = strength
+    return Potentials((2, 2), torch.zeros(4), theta)
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_corrector_step_draws_from_the_exact_model_and_what_the_second_network_adds(tuned):
+    halves = [np.ones(2) / 2] * 2
+    denoiser = Denoiser(halves, width=8, depth=1)
+    denoiser.rely_on(bound_together(2.0))
+    if tuned:
+        denoiser = Denoiser(halves, width=8, depth=1, base=denoiser)
+        torch.nn.init.normal_(denoiser.head.weight)
+    codes = torch.randint(2, (20_000, 2), generator=torch.Generator().manual_seed(0))
+    drawn = corrected(denoiser, codes.clone(), {0: 0}, np.random.default_rng(0))
+    assert (drawn[:, 0] == codes[:, 0]).all()
+    for code in (0, 1):
+        logits = denoiser(torch.tensor([[code, 0]]), torch.tensor([[False, True]]))[0, 2:]
+        share = drawn[drawn[:, 0] == code, 1].float().mean()
+        assert float(share) == pytest.approx(float(logits.detach().softmax(0)[1]), abs=0.02)
+
+
+def test_rows_stay_as_they_are_where_no_model_is_relied_on():
+    denoiser = Denoiser([np.ones(2) / 2] * 2, width=8, depth=1)
+    codes = torch.randint(2, (100, 2), generator=torch.Generator().manual_seed(0))
+    assert (corrected(denoiser, codes.clone(), {}, np.random.default_rng(0)) == codes).all()
+
+
+def test_targets_are_drawn_last():
+    """Its code is decided by a column that a random order would put after it half of the time."""
+    denoiser = Denoiser([np.ones(2) / 2] * 2, width=8, depth=1, targets=[0])
+    with torch.no_grad():
+        denoiser.embed.weight.zero_()
+        denoiser.embed.weight[0, 2], denoiser.embed.weight[0, 3] = 9.0, -9.0
+        denoiser.head.weight[0, 0], denoiser.head.weight[1, 0] = 9.0, -9.0
+    codes = torch.cat([reveal(denoiser, 200, {}, np.random.default_rng(s))[0] for s in range(20)])
+    assert (codes[:, 0] == codes[:, 1]).float().mean() > 0.95
