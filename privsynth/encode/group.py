@@ -9,7 +9,7 @@ from privsynth.table import Array
 
 _SMALL_GROUP = 0.25
 _LEAST_SIGMAS = 5.0  # a code's count stands out of its noise
-_LEAST_RECORDS = 10.0  # without noise: a finer code would be one record's value
+_LEAST_RECORDS = 10.0  # with little noise or none: a finer code would be one record's value
 
 
 def group_ordered(counts: Array, max_codes: int, sigma: float) -> Array:
@@ -19,7 +19,7 @@ def group_ordered(counts: Array, max_codes: int, sigma: float) -> Array:
     stay spikes; the codes that spikes leave over share the rest equally, so that a column of
     mostly zeros is fine elsewhere too. No code aims at less than what the noise lets be seen.
     """
-    least = _LEAST_SIGMAS * sigma if sigma else _LEAST_RECORDS
+    least = max(_LEAST_SIGMAS * sigma, _LEAST_RECORDS)
     target = max(_share_beside_spikes(counts, max_codes), least)
     code_of = np.zeros(len(counts), dtype=np.int64)
     code, held, last = -1, 0.0, -1

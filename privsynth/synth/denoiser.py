@@ -62,7 +62,10 @@ class Denoiser(nn.Module):
         self.register_buffer("theta", None)
 
     def rely_on(self, potentials: Potentials) -> None:
-        """Where one column alone is hidden, say what this pairwise model says, exact there."""
+        """Where one column alone is hidden, say what this pairwise model says, exact there.
+
+        `forward` does so, and the corrector step of a draw; `reveal` asks the network alone.
+        """
         self.bias, self.theta = potentials.bias.float(), potentials.theta.float()
 
     def visible(self, codes: Tensor, hidden: Tensor) -> Tensor:
@@ -118,27 +121,32 @@ def hide(
 ) -> Tensor:
     """Which columns to hide, (rows * views, columns): 1 to all of them, evenly over the views.
 
-    Where `targets` are given, every fourth mask hides nothing but these, one to all of them, and
-    every fourth any one column: what many columns say together of one is seen best from there.
+    Where `targets` are given, a fourth of the masks of each row hides nothing but these, one to all
+    of them, and a fourth any one column; with () both hide any one column. What many columns say
+    together of one is seen best from there. What is hidden in a row depends on no other row.
     """
     spread = (torch.rand(rows, 1, generator=generator) + torch.arange(views) / views) % 1.0
     n_hidden = 1 + (spread.reshape(-1, 1) * n_columns).long()
     ranks = torch.rand(rows * views, n_columns, generator=generator).argsort(1).argsort(1)
     hidden = ranks < n_hidden
-    if targets is not None:
-        every = list(range(n_columns))
-        _hide_only(hidden[::_AIMED], targets or every, max(1, len(targets)), generator)
-        _hide_only(hidden[_AIMED // 2 :: _AIMED], every, 1, generator)
+    if targets is None:
+        return hidden
+    first = torch.randint(_AIMED, (rows, 1), generator=generator)
+    kind = ((torch.arange(views) + first) % _AIMED).reshape(-1, 1)
+    every = list(range(n_columns))
+    aimed = _only(targets or every, max(1, len(targets)), hidden, generator)
+    single = _only(every, 1, hidden, generator)
+    return torch.where(kind == 0, aimed, torch.where(kind == _AIMED // 2, single, hidden))
+
+
+def _only(columns: Sequence[int], most: int, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Masks of the shape of `like` that hide one to `most` of the columns and nothing else."""
+    ranks = torch.rand(len(like), len(columns), generator=generator).argsort(1).argsort(1)
+    hidden = torch.zeros_like(like)
+    hidden[:, list(columns)] = ranks < torch.randint(
+        1, most + 1, (len(like), 1), generator=generator
+    )
     return hidden
-
-
-def _hide_only(
-    hidden: Tensor, columns: Sequence[int], most: int, generator: torch.Generator
-) -> None:
-    """Masks that hide one to `most` of the columns and nothing else, written in place."""
-    ranks = torch.rand(len(hidden), len(columns), generator=generator).argsort(1).argsort(1)
-    hidden[:] = False
-    hidden[:, columns] = ranks < torch.randint(1, most + 1, (len(hidden), 1), generator=generator)
 
 
 class Average:

@@ -10,11 +10,11 @@ long as it likes: that is post-processing. A second network, whose logits are ad
 the first, then learns from the records by DP-SGD what pairs cannot hold. It starts from nothing:
 one that has learned that columns are independent given their pairs no longer learns otherwise. A
 record is hidden several times and averaged before clipping, noise multiplicity (De et al. 2022;
-Dockhorn et al. 2023); half of the times all but one of its columns are visible, for what many
-columns say together of one drowns where several are hidden. Rows of the table are replayed without
-noise in the same step, lightly, against what the noise washes out. A corrector step then redraws
-each column of a draw given all others, where the table itself is exact, and the projection at the
-end puts the marginals back.
+Dockhorn et al. 2023); in half of the masks nothing is hidden but one column or targets, for what
+many columns say together of one drowns where several are hidden. Rows of the table are replayed
+without noise in the same step, lightly, against what the noise washes out. A corrector step then
+redraws each column of a draw given all others, where the table itself is exact, and the projection
+at the end puts the marginals back.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def corrected(
 
     A corrector step (Campbell et al. 2022). With all but one column visible the pairwise model
     that a taught denoiser relies on is exact, and the network that learned from records adds what
-    it found; a denoiser that relies on none leaves the rows as they are.
+    it found; a denoiser that relies on none leaves the rows as they are. Works in place.
     """
     teacher = denoiser.base or denoiser
     if teacher.bias is None or teacher.theta is None:

@@ -58,10 +58,11 @@ def choose(schema: Schema, n_units: int | None, budget: PrivacyBudget) -> Choice
             f"{facts}: the marginals teach the network and get the whole budget, for DP-SGD would "
             f"add more noise than knowledge below {_LEARNABLE / budget.epsilon:,.0f}",
         )
+    enough = max(_DENSE, _LEARNABLE / budget.epsilon)
     return Choice(
         "diffusion",
-        f"{facts}, at least {_LEARNABLE / budget.epsilon:,.0f}: the marginals teach the network, "
-        "and DP-SGD what pairs of columns cannot hold",
+        f"{facts}, at least {enough:,.0f}: the marginals teach the network, and DP-SGD what pairs "
+        "of columns cannot hold",
     )
 
 

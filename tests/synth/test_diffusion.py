@@ -396,3 +396,34 @@ def test_a_second_network_that_strays_is_cut_back_and_one_that_does_not_is_kept(
             head.bias.copy_(torch.tensor(bias))
         within_reach(fitted, fitted.measured, np.random.default_rng(0))
         assert (float(head.bias[0].detach()) < bias[0]) == strays
+
+
+def test_a_fit_puts_the_parts_together(monkeypatch):
+    called = []
+    monkeypatch.setattr(diffusion, "within_reach", lambda *_: called.append("within_reach"))
+    told = []
+    right = diffusion.hide
+
+    def hide(rows, n_columns, views, generator, targets=None):
+        told.append(targets)
+        return right(rows, n_columns, views, generator, targets)
+
+    monkeypatch.setattr(diffusion, "hide", hide)
+    fitted = fit(FEW, tiny({"high": {}, "late": {"role": "target"}}))
+    assert fitted.denoiser.base.theta.abs().sum() > 0
+    assert fitted.codebook.targets == fitted.denoiser.targets == (1,)
+    assert called == ["within_reach"]
+    teaching, tuning = told[: FEW.taught_steps], told[FEW.taught_steps :]
+    assert set(teaching) == {None}
+    assert set(tuning) == {(1,)}  # records and replay alike
+
+
+def test_steps_follow_the_records_without_privacy_and_never_with_it():
+    schema = clinic_schema()
+
+    def steps(n_units: int, budget: PrivacyBudget) -> int:
+        return Diffusion(steps=2_000).requests(schema, n_units, budget)[-1].steps
+
+    exact = PrivacyBudget.no_privacy()
+    assert [steps(n, exact) for n in (200, 5_000, 10**6)] == [200, 312, 2_000]
+    assert {steps(n, PrivacyBudget(1.0, 1e-6)) for n in (200, 5_000, 10**6)} == {2_000}

@@ -84,6 +84,22 @@ def test_a_corrector_step_draws_from_the_exact_model_and_what_the_second_network
         assert float(share) == pytest.approx(float(logits.detach().softmax(0)[1]), abs=0.02)
 
 
+def test_blocks_end_in_a_corrector_step():
+    """The network knows of no dependence here: only the model that it relies on does."""
+    denoiser = Denoiser([np.ones(2) / 2] * 2, width=8, depth=1)
+    denoiser.rely_on(bound_together(3.0))
+    codes = torch.cat(list(blocks(denoiser, 4_000, {}, np.random.default_rng(0))))
+    assert (codes[:, 0] == codes[:, 1]).float().mean() > 0.9
+
+
+def test_targets_are_corrected_last():
+    denoiser = Denoiser([np.ones(2) / 2] * 2, width=8, depth=1, targets=[0])
+    denoiser.rely_on(bound_together(9.0))
+    apart = torch.tensor([[0, 1]] * 2_000)
+    parts = [corrected(denoiser, apart.clone(), {}, np.random.default_rng(s)) for s in range(10)]
+    assert (torch.cat(parts) == torch.tensor([0, 0])).float().mean() > 0.95
+
+
 def test_rows_stay_as_they_are_where_no_model_is_relied_on():
     denoiser = Denoiser([np.ones(2) / 2] * 2, width=8, depth=1)
     codes = torch.randint(2, (100, 2), generator=torch.Generator().manual_seed(0))
