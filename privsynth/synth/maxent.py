@@ -27,7 +27,7 @@ from privsynth.progress import SILENT, Progress
 from privsynth.synth.pairs import NoisyPairs, column_of
 
 ROUNDS = 250
-_PACE = 0.1
+_PACE, _LARGEST_MOVE = 0.1, 0.5
 _BOUND = 8.0
 _MEMORY = 0.8  # of the running mean over rounds by which noise in the particles is averaged
 _FIRST_SCALE, _LEAST_SCALE, _LARGEST_SCALE = 0.25, 1e-4, 9.0
@@ -91,9 +91,9 @@ class Particles:
         """Weighted shares of every pair of codes, (total, total); the diagonal holds the 1-ways."""
         return (self.onehot * self.weights[:, None]).T @ self.onehot
 
-    def weigh(self, change: Potentials) -> None:
-        """Follow a change of the potentials by weights."""
-        self.log_weights += change.energy(self.onehot)
+    def weigh(self, energy: Tensor) -> None:
+        """Follow a change of the potentials by weights, given its energy of each row, (rows,)."""
+        self.log_weights += energy
         self.log_weights -= self.log_weights.max()
 
     def resample(self) -> None:
@@ -206,9 +206,16 @@ class Fit:
         return Potentials(self.potentials.sizes, pace * ratio.log().clamp(-1.0, 1.0), step)
 
     def _step(self, change: Potentials) -> None:
-        self.potentials.theta.add_(change.theta)
-        self.potentials.bias.add_(change.bias)
-        self.particles.weigh(change)
+        """Take the change, or as much of it as the particles can follow by their weights.
+
+        All pairs move at once. Where many columns hang together their moves add up, and would
+        overshoot further each time.
+        """
+        energy = change.energy(self.particles.onehot)
+        part = min(1.0, _LARGEST_MOVE / max(float(energy.std()), 1e-12))
+        self.potentials.theta.add_(change.theta, alpha=part)
+        self.potentials.bias.add_(change.bias, alpha=part)
+        self.particles.weigh(part * energy)
 
 
 @dataclass(frozen=True, repr=False)

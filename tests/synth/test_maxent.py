@@ -202,7 +202,7 @@ def test_weights_follow_a_change_of_the_potentials():
     change = Potentials.zero(SIZES)
     change.bias[0] = 1.0
     change.theta[2, 6] = change.theta[6, 2] = 0.5
-    rows.weigh(change)
+    rows.weigh(change.energy(rows.onehot))
     codes = rows.codes()
     energy = (codes[:, 0] == 0) * 1.0 + ((codes[:, 1] == 0) & (codes[:, 2] == 1)) * 0.5
     assert torch.allclose(rows.weights, energy.exp() / energy.exp().sum())
@@ -214,7 +214,7 @@ def test_resampling_keeps_what_the_weights_said_and_makes_them_even():
     rows = particles()
     change = Potentials.zero(SIZES)
     change.bias[:2] = torch.tensor([2.0, -1.0])
-    rows.weigh(change)
+    rows.weigh(change.energy(rows.onehot))
     before = rows.pair_shares()
     rows.resample()
     assert rows.effective_share == pytest.approx(1.0)
@@ -228,3 +228,20 @@ def test_a_sweep_leaves_held_columns_and_one_code_a_column():
     assert (rows.codes()[:, 1] == before[:, 1]).all()
     assert (rows.codes() != before).any()
     assert all((part.sum(1) == 1).all() for part in rows.onehot.split(list(SIZES), 1))
+
+
+def test_many_columns_that_hang_together_do_not_make_the_fit_overshoot():
+    """Forty columns are copies of one coin, each flipped in a tenth of the rows."""
+    chance = np.random.default_rng(0)
+    coin = chance.integers(0, 2, (4_000, 1))
+    codes = torch.from_numpy(coin ^ (chance.random((4_000, 40)) < 0.1))
+    sizes = (2,) * 40
+    rows = one_hot(codes, sizes)
+    shares = rows.T @ rows / len(rows)
+    columns = column_of(sizes)
+    apart = (columns[:, None] != columns[None, :]).float()
+    pairs = NoisyPairs(sizes, shares * apart, 1e5 * (1 - torch.eye(40)))
+    fit = fitted(pairs, shares.diagonal(), 120)
+    gap = (fit.particles.pair_shares() - shares).abs() * apart
+    assert float(gap.mean()) < 0.02
+    assert float((fit.particles.pair_shares() - shares).diagonal().abs().mean()) < 0.02
