@@ -187,6 +187,7 @@ def _finite(name: str, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_nan(numbers), pa.scalar(None, numbers.type), numbers)
 
 
+_EXACT = pa.scalar(2.0**53, pa.float64())  # whole numbers below it lose nothing as floats
 _TRUE = ["true", "t", "yes", "y", "1"]
 _FALSE = ["false", "f", "no", "n", "0"]
 
@@ -243,7 +244,7 @@ def _text(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _numbers_as_text(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whole numbers without an exponent, each by itself: no record decides for the others."""
-    whole = pc.and_(pc.equal(pc.round(numbers), numbers), pc.less(pc.abs(numbers), 2**53))
+    whole = pc.and_(pc.equal(pc.round(numbers), numbers), pc.less(pc.abs(numbers), _EXACT))
     integers = pc.if_else(whole, numbers, pa.scalar(0, numbers.type)).cast(pa.int64())
     return pc.if_else(whole, integers.cast(pa.string()), numbers.cast(pa.string()))
 

@@ -4,6 +4,7 @@ import string
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,3 +132,20 @@ def check_draft(raw):
     assert table.n_rows == raw.num_rows
     table.to_arrow()
     assert Schema.parse(draft.schema.to_dict()) == draft.schema
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()])
+def test_numbers_of_any_width_are_read_as_labels(kind):
+    schema = Schema.parse(
+        {
+            "dataset": {"id": "d"},
+            "columns": {
+                "x": {"kind": "categorical", "categories": ["1", "2.5"], "missing": True},
+                "key": {"kind": "id"},
+            },
+        }
+    )
+    values = pa.array([1.0, None, 2.5], kind)
+    table = Table.from_arrow(pa.table({"x": values, "key": values}), schema)
+    assert table.data["x"].to_pylist() == ["1", None, "2.5"]
+    assert table.data["key"].to_pylist() == ["1", None, "2.5"]
