@@ -12,7 +12,6 @@ one JSON line, and appends it to a CSV with --csv. Without --test a tenth is hel
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import append
 
 import privsynth as ps
 from privsynth.errors import SchemaError
@@ -124,16 +124,6 @@ def measure(asked: argparse.Namespace, repeat: int) -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "date": datetime.now(UTC).date().isoformat(),
     }
-
-
-def append(path: Path, line: dict[str, Any]) -> None:
-    """Add a line to a CSV, with a header where it is new."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(line))
-        if is_new:
-            writer.writeheader()
-        writer.writerow(line)
 
 
 if __name__ == "__main__":

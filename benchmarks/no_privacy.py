@@ -14,7 +14,6 @@ stands beside that of the control table in the place of the synthetic one, where
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import json
 import os
@@ -33,6 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does
 
 import numpy as np
 import pandas as pd
+from lines import append
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.neighbors import NearestNeighbors
 
@@ -246,16 +246,6 @@ def table_of(line: dict[str, Any]) -> str:
         if not name.endswith("_reference"):
             rows.append(f"{name:32}{value!s:>14}{line.get(f'{name}_reference', '')!s:>14}")
     return "\n".join(rows)
-
-
-def append(path: Path, line: dict[str, Any]) -> None:
-    """Add a line to a CSV, with a header where it is new."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(line))
-        if is_new:
-            writer.writeheader()
-        writer.writerow(line)
 
 
 if __name__ == "__main__":

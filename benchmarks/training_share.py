@@ -10,7 +10,6 @@ ADR 11); this says what another share would have given. Noise and choices are se
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import tempfile
 import time
@@ -21,6 +20,7 @@ from unittest import mock
 
 import numpy as np
 from arena import datasets, metrics
+from lines import append
 
 import privsynth as ps
 from privsynth.privacy.noise import SeededNoise
@@ -76,12 +76,7 @@ def main() -> None:
         line = measured(*cell)
         print(line, flush=True)
         if asked.csv:
-            is_new = not asked.csv.exists()
-            with asked.csv.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(line))
-                if is_new:
-                    writer.writeheader()
-                writer.writerow(line)
+            append(asked.csv, line)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,11 @@ class Table:
         return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
     @property
+    def n_public_units(self) -> int | None:
+        """The number of privacy units, where the schema says that it is public; else None."""
+        return self.n_units if self.schema.privacy.row_count == "public" else None
+
+    @property
     def n_units(self) -> int:
         """Rows, or persons where the privacy unit is a column."""
         return int(self.units().max()) + 1 if self.n_rows else 0

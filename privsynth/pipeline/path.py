@@ -89,8 +89,10 @@ def sample(
 
     `model` is one that `targeted` has made of it.
     """
-    saved, record = _saved(folder)
-    model = model or saved
+    if model is None:
+        model, record = _saved(folder)
+    else:
+        record = RunRecord.load(folder.record)
     n_rows = rows_asked(model, record) if rows is None else rows
     return model.sample(n_rows, where=where, progress=progress)
 

@@ -101,8 +101,7 @@ def _choice(job: Job, train: Table, budget: PrivacyBudget) -> Choice:
     """The preset that was asked for, or the one that public facts of the table choose."""
     if job.model != AUTO:
         return Choice(job.model, "asked for by name")
-    n_public = train.n_units if train.schema.privacy.row_count == "public" else None
-    return choose(train.schema, n_public, budget)
+    return choose(train.schema, train.n_public_units, budget)
 
 
 def _record(table: Table, name: str, job: Job, choice: Choice, split: Split) -> RunRecord:

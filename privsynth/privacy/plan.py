@@ -15,6 +15,9 @@ from typing import Any, TypeAlias
 from privsynth.errors import BudgetError, UsageError
 from privsynth.privacy.budget import PrivacyBudget, PrivacyUnit
 
+PAIRS_PURPOSE = "counts of every pair of columns"
+"""The purpose of the measurements of pairs: a report tells them from the others by it."""
+
 
 @dataclass(frozen=True)
 class GaussianEvent:

@@ -14,6 +14,7 @@ from privsynth.privacy.budget import PrivacyUnit
 from privsynth.privacy.calibrate import budget_shares
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.privacy.plan import (
+    PAIRS_PURPOSE,
     DpSgdEvent,
     Event,
     GaussianEvent,
@@ -25,9 +26,6 @@ from privsynth.privacy.plan import (
 from privsynth.report.facts import Figure, Series
 from privsynth.risk.base import Rate
 from privsynth.schema import Schema
-
-PAIRS_PURPOSE = "counts of every pair of columns"
-"""What `synth` says its measurements of pairs are for; importing that room would load torch."""
 
 PRIORS = (0.01, 0.1, 0.5)
 """Suspicions for which the statement says what the table can at most turn them into."""
@@ -157,9 +155,9 @@ def _purposes(mechanisms: Iterable[Mechanism], delta: float) -> list[dict[str, A
 
 def _split(plan: PrivacyPlan) -> list[dict[str, Any]]:
     """How the budget was divided between codebook, pairs and training; empty without privacy."""
-    shares: dict[str, list[float]] = {}
+    found, shares = budget_shares(plan), dict[str, list[float]]()
     for mechanism in plan.mechanisms:
-        if mechanism.name in (found := budget_shares(plan)):
+        if mechanism.name in found:
             shares.setdefault(_group(mechanism), []).append(found[mechanism.name])
     return [
         {"group": group, "n_mechanisms": len(parts), "share": round(sum(parts), 4)}

@@ -219,9 +219,10 @@ class Synthesizer(ABC):
         require_fit_possible(train, budget)
         rng = rng or np.random.default_rng()
         schema = train.schema
-        n_public = train.n_units if schema.privacy.row_count == "public" else None
         progress.stage("planning the privacy budget")
-        plan = calibrate(self.requests(schema, n_public, budget), budget, PrivacyUnit.of(schema))
+        plan = calibrate(
+            self.requests(schema, train.n_public_units, budget), budget, PrivacyUnit.of(schema)
+        )
         noise = noise or SecretNoise()
         spending = (ledger or Ledger()).charge(plan, schema.dataset.id, note=note)
         guarantee = Guarantee.of(plan, noise, schema)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from privsynth.synth.draw import Layer
 from privsynth.synth.maxent import Potentials
+from privsynth.synth.pairs import column_of
 from privsynth.table import Array
 
 _AIMED = 4
@@ -52,11 +53,10 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         logs = torch.from_numpy(np.log(np.concatenate(shares) + 1e-6)).float()
-        column_of = torch.repeat_interleave(torch.arange(n_columns), torch.tensor(sizes))
         self.register_buffer("log_shares", logs)  # (total,)
         self.register_buffer("offsets", torch.tensor([0, *np.cumsum(sizes)[:-1]]))  # (columns,)
         self.register_buffer(
-            "members", functional.one_hot(column_of, n_columns).float()
+            "members", functional.one_hot(column_of(sizes), n_columns).float()
         )  # (total, columns)
         self.register_buffer("bias", None)
         self.register_buffer("theta", None)

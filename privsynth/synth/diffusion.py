@@ -44,7 +44,7 @@ from privsynth.synth.draw import blocks
 from privsynth.synth.marginal import count_pairs, learn_table, teacher_requests
 from privsynth.synth.maxent import Potentials, one_hot
 from privsynth.synth.pairs import column_of
-from privsynth.synth.policy import training_share
+from privsynth.synth.policy import sampling_rate, training_share
 from privsynth.synth.project import (
     Measured,
     ProjectedSynthesizer,
@@ -56,7 +56,6 @@ from privsynth.synth.project import (
 from privsynth.table import Array, Table
 
 TRAINING = "denoiser"
-_RATE_WHEN_ROWS_ARE_PRIVATE = 0.02
 _TEACHER_ROWS = 100_000
 _AVERAGE_LAST = 0.3
 _REPLAY = 0.3
@@ -99,10 +98,7 @@ class Diffusion(Synthesizer):
         measured = teacher_requests(schema, self.codebook_share, 1 - share)
         if share == 0:
             return measured
-        rate = _RATE_WHEN_ROWS_ARE_PRIVATE
-        if n_units is not None:
-            rate = min(1.0, self.batch_size / n_units)
-        steps = self.steps
+        rate, steps = sampling_rate(self.batch_size, n_units), self.steps
         if not budget.is_private and n_units is not None:
             steps = min(steps, max(_LEAST_STEPS, round(_PASSES / rate)))
         return [*measured, TrainingRequest(TRAINING, "gradients of the denoiser", rate, steps)]

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from privsynth.synth.maxent import one_hot
+
 if TYPE_CHECKING:
     from privsynth.synth.denoiser import Denoiser
 
@@ -71,9 +73,7 @@ def reveal(
     state = torch.zeros(rows, dtype=torch.long)  # which of the states each row is in
     codes = torch.zeros(rows, n_columns, dtype=torch.long)
     marginals, drawn = {}, list[int]()
-    free = [j for j in rng.permutation(n_columns).tolist() if j not in given]
-    free.sort(key=lambda column: column in denoiser.targets)  # they are drawn given all others
-    for j in [*given, *free]:
+    for j in [*given, *_order(denoiser, given, rng)]:
         start, size = int(denoiser.offsets[j]), denoiser.sizes[j]
         if j in given:
             codes[:, j] = given[j]
@@ -108,9 +108,8 @@ def corrected(
         return codes
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     tuned = None if denoiser.base is None else _Layers(denoiser)
-    seen = functional.one_hot(codes + denoiser.offsets, len(teacher.bias)).sum(1).float()
-    order = [j for j in rng.permutation(codes.shape[1]).tolist() if j not in held]
-    for j in sorted(order, key=lambda column: column in denoiser.targets):
+    seen = one_hot(codes, denoiser.sizes)
+    for j in _order(denoiser, held, rng):
         one = slice(int(denoiser.offsets[j]), int(denoiser.offsets[j]) + denoiser.sizes[j])
         seen[:, one] = 0.0
         logits = torch.addmm(teacher.bias[one], seen, teacher.theta[:, one])
@@ -121,6 +120,12 @@ def corrected(
         seen[:, one] = functional.one_hot(drawn, denoiser.sizes[j]).float()
         codes[:, j] = drawn
     return codes
+
+
+def _order(denoiser: Denoiser, held: Collection[int], rng: np.random.Generator) -> list[int]:
+    """The columns to draw, in random order but for the targets: they are drawn given all others."""
+    free = [j for j in rng.permutation(len(denoiser.sizes)).tolist() if j not in held]
+    return sorted(free, key=lambda column: column in denoiser.targets)
 
 
 class _Layers:

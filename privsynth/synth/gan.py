@@ -37,11 +37,11 @@ from privsynth.synth.diffusion import UnitRows
 from privsynth.synth.marginal import FittedMarginal, learn_table, teacher_requests
 from privsynth.synth.maxent import MaxEntTable, Potentials, one_hot
 from privsynth.synth.pairs import column_of
+from privsynth.synth.policy import sampling_rate
 from privsynth.synth.project import Measured, Projection, project, projected, take
 from privsynth.table import Array, Table
 
 TRAINING = "critic"
-_RATE_WHEN_ROWS_ARE_PRIVATE = 0.02
 _TEACHER_ROWS, _BLOCK_ROWS = 60_000, 20_000
 _CHANCE, _LIFT, _LOW, _LOWEST = 1e-6, 3.0, 2.0, 4.0
 _GAIN, _MAX_GRAD_NORM = 4.0, 2.0
@@ -171,7 +171,7 @@ class Gan(Synthesizer):
         """The teacher's measurements, and DP-SGD for the critic with what they leave."""
         if not self._has_critic(len(schema.modelled)):
             return teacher_requests(schema, self.codebook_share, 1.0)
-        rate = min(1.0, self.batch_size / n_units) if n_units else _RATE_WHEN_ROWS_ARE_PRIVATE
+        rate = sampling_rate(self.batch_size, n_units)
         asked = TrainingRequest(TRAINING, "gradients of the critic on records", rate, self.steps)
         return [*teacher_requests(schema, self.codebook_share, 1 - self.critic_share), asked]
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 from privsynth.encode import Codebook
 from privsynth.encode.histogram import onto_simplex
 from privsynth.privacy.mechanisms import noisy_counts, unit_weights
-from privsynth.privacy.plan import MeasurementRequest
+from privsynth.privacy.plan import PAIRS_PURPOSE, MeasurementRequest
 from privsynth.schema import Schema
 from privsynth.synth.base import Work
 from privsynth.table import Array, Table
@@ -36,7 +36,7 @@ def pair_requests(share: float) -> list[MeasurementRequest]:
     """The two measurements, which take `share` of the budget together."""
     parts = (_FIRST_SHARE, 1 - _FIRST_SHARE)
     return [
-        MeasurementRequest(name, "counts of every pair of columns", share * part)
+        MeasurementRequest(name, PAIRS_PURPOSE, share * part)
         for name, part in zip(PAIR_ROUNDS, parts, strict=True)
     ]
 

@@ -11,6 +11,7 @@ from privsynth.schema.viability import codebook_size
 _DENSE = 50.0  # units for each code
 _LEARNABLE = 3_000.0  # that times epsilon
 _MAX_CODES = 32
+_RATE_WHEN_ROWS_ARE_PRIVATE = 0.02
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ def training_share(
     if density(schema, n_units, max_codes) * budget.epsilon < _LEARNABLE:
         return 0.0
     return float(min(0.25, 0.08 * budget.epsilon**0.5))
+
+
+def sampling_rate(batch_size: int, n_units: int | None) -> float:
+    """The rate of Poisson sampling for batches of about that size; fixed where n is private."""
+    return min(1.0, batch_size / n_units) if n_units else _RATE_WHEN_ROWS_ARE_PRIVATE
 
 
 def density(schema: Schema, n_units: int, max_codes: int) -> float:

@@ -115,8 +115,9 @@ class Auto(Synthesizer):
 
     def learn(self, train: Table, work: Work) -> FittedSynthesizer:
         """The fit of the chosen generator."""
-        n_public = train.n_units if train.schema.privacy.row_count == "public" else None
-        return self._chosen(train.schema, n_public, work.guarantee.budget).learn(train, work)
+        return self._chosen(train.schema, train.n_public_units, work.guarantee.budget).learn(
+            train, work
+        )
 
     def _chosen(self, schema: Schema, n_units: int | None, budget: PrivacyBudget) -> Synthesizer:
         return load_preset(self.choice(schema, n_units, budget).preset)

@@ -257,10 +257,7 @@ def test_an_impossible_rate_is_refused(rate: float) -> None:
 
 
 def test_a_batch_of_many_units_costs_what_the_batch_costs() -> None:
-    noise = SeededNoise(1)
-    start = time.perf_counter()
-    batch = poisson_sample(2**45, 2.0**-34, noise)  # 2048 expected; nobody can visit 2**45 units
-    assert time.perf_counter() - start < 1
+    batch = poisson_sample(2**45, 2.0**-34, SeededNoise(1))  # nobody can visit 2**45 units
     assert batch.size == pytest.approx(2048, abs=6 * math.sqrt(2048))
 
 

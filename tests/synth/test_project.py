@@ -209,15 +209,21 @@ def fitted(tmp_path_factory):
         )
 
 
-def test_tables_break_no_rule_and_few_rows_are_drawn_again(fitted, monkeypatch):
-    drawn: list[int] = []
+@pytest.fixture
+def drawn(fitted, monkeypatch) -> list[int]:
+    """How many rows each draw of a sample asks for."""
+    asked: list[int] = []
     right = type(fitted).sample_codes
 
     def counting(self, n_rows, *rest):
-        drawn.append(n_rows)
+        asked.append(n_rows)
         return right(self, n_rows, *rest)
 
     monkeypatch.setattr(type(fitted), "sample_codes", counting)
+    return asked
+
+
+def test_tables_break_no_rule_and_few_rows_are_drawn_again(fitted, drawn):
     table = fitted.sample(1_000, rng=np.random.default_rng(3))
     assert violations(table) == {}
     assert table.n_rows == 1_000
@@ -231,16 +237,8 @@ def test_the_rules_shape_the_pool_itself(fitted):
 
 
 @pytest.mark.parametrize("where", [{"high": False}, {"ward": "A"}, {"came": 4}])
-def test_rows_under_a_condition_are_seldom_drawn_again(fitted, monkeypatch, where):
+def test_rows_under_a_condition_are_seldom_drawn_again(fitted, drawn, where):
     """The weights were fitted to lawful draws; beyond them they must not favour the others."""
-    drawn: list[int] = []
-    right = type(fitted).sample_codes
-
-    def counting(self, n_rows, *rest):
-        drawn.append(n_rows)
-        return right(self, n_rows, *rest)
-
-    monkeypatch.setattr(type(fitted), "sample_codes", counting)
     fitted.sample(500, where=where, rng=np.random.default_rng(3))
     assert sum(drawn) < 900
 
