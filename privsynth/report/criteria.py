@@ -37,6 +37,31 @@ CRITERIA: tuple[Criterion, ...] = (
         "found.",
     ),
     Criterion(
+        "membership",
+        "Membership",
+        "Can an attacker tell which of two persons was in the training data, by how close the "
+        "synthetic table comes to each?",
+        "The synthetic table does not come closer to training persons than to comparable persons "
+        "that the generator never saw.",
+        "Pairs of a training and a control person in which the training person is named more "
+        "often than a coin's toss would name it.",
+        "Each pair is one training and one control person, drawn by lot. The attacker sees the "
+        "table and not the model, and judges by the distance over all columns; a copied record "
+        "among a thousand persons escapes it, which is why copies are tested apart.",
+        "European Data Protection Board, Opinion 28/2024",
+    ),
+    Criterion(
+        "vulnerable",
+        "Vulnerable persons",
+        "Do copies, or the naming of members, succeed for the persons whom a leak would hit first: "
+        "those far from all others, with a rare label, or of a small group?",
+        "Vulnerable training persons fare no worse than vulnerable persons that the generator "
+        "never saw.",
+        "An excess of copies, or of members named, among the persons of one of these groups.",
+        "Few persons belong to such a group, so a small excess cannot be told from chance, and "
+        "the finding is inconclusive where they are fewer than the limit needs.",
+    ),
+    Criterion(
         "singling out",
         "Singling out",
         "Can an attacker state a condition, learned from the synthetic table, that exactly one "

@@ -14,12 +14,25 @@ from privsynth.errors import Inconclusive, UsageError
 from privsynth.registry import Registry
 from privsynth.table import Tables
 
-Criterion = Literal["copies", "singling out", "linkability", "inference", "identifiers"]
+Criterion = Literal[
+    "copies",
+    "membership",
+    "vulnerable",
+    "singling out",
+    "linkability",
+    "inference",
+    "identifiers",
+]
 Detail: TypeAlias = float | int | str
 
 NO_CONTROL = "there is no control record to attack; split with a control share above 0"
 
-_NOTHING_TOLERATED: frozenset[Criterion] = frozenset({"copies", "identifiers"})
+_NOTHING_TOLERATED: frozenset[Criterion] = frozenset(
+    {"copies", "membership", "vulnerable", "identifiers"}
+)
+
+LEVEL = 0.05
+"""The chance that a suite may have of finding a leak where there is none."""
 
 _COINCIDENCE = 0.1
 """The p-value from which an excess of copies may pass for chance."""
@@ -107,8 +120,10 @@ class AttackResult:
 
     `member` is the rate of success on records that the generator saw, `control` on records that
     it did not see, `prior` that of guessing without the synthetic table. `excess` is member less
-    control. `persons` counts the distinct persons (privacy units) of the train table against
-    whom the attack succeeded. `guards` names the faults of the tool that were worked around.
+    control. `weight` is this result's part of the error that a suite may make: more for an attack
+    that is known to find leaks, since many weak ones beside it would drown it. `persons` counts
+    the distinct persons (privacy units) of the train table against whom the attack succeeded.
+    `guards` names the faults of the tool that were worked around.
 
     >>> result = AttackResult(
     ...     attack="linkability", title="Linkability", criterion="linkability",
@@ -134,6 +149,7 @@ class AttackResult:
     control: Rate | None = None
     prior: float | None = None
     p_value: float | None = None
+    weight: float = 1.0
     details: Mapping[str, Detail] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
@@ -142,20 +158,32 @@ class AttackResult:
         """Whether the excess is shown to stay under a threshold.
 
         Supported where the upper limit is under it, not supported where the lower limit is over
-        it, inconclusive between the two. Of copies and identifiers nothing is tolerated: there
-        an excess whose lower limit is above 0 is not supported, whatever the threshold, and one
-        that chance would give in fewer than one run of ten is inconclusive at best.
+        it, inconclusive between the two. Of copies, members and identifiers nothing is tolerated:
+        there an excess whose lower limit is above 0 is not supported, whatever the threshold,
+        unless so many attacks together would find one by chance (the p-value adjusted for the
+        suite is `LEVEL` or more); and one that chance would give this attack in fewer than one
+        run of ten is inconclusive at best.
         """
         if not 0 < threshold <= 1:
             raise UsageError("the threshold of a risk must be above 0 and at most 1")
         if isinstance(self.excess, Inconclusive):
             return Verdict.INCONCLUSIVE
         strict = self.criterion in _NOTHING_TOLERATED
-        if self.excess.low > (0 if strict else threshold):
+        if self.excess.low > (0 if strict else threshold) and not (strict and self._may_be_chance):
             return Verdict.NOT_SUPPORTED
         if strict and self.p_value is not None and self.p_value < _COINCIDENCE:
             return Verdict.INCONCLUSIVE
         return Verdict.SUPPORTED if self.excess.high < threshold else Verdict.INCONCLUSIVE
+
+    @property
+    def p_adjusted(self) -> float | None:
+        """The p-value that holds for all attacks of the suite, or its own outside one."""
+        found = self.details.get("p_holm", self.p_value)
+        return None if found is None else float(found)
+
+    @property
+    def _may_be_chance(self) -> bool:
+        return self.p_adjusted is not None and self.p_adjusted >= LEVEL
 
     def __repr__(self) -> str:
         control = "" if self.control is None else f", control {self.control.value:.1%}"

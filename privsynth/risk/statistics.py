@@ -62,6 +62,17 @@ def p_value(member: Rate, control: Rate) -> float:
     return float(fisher_exact(table, alternative="greater").pvalue)
 
 
+def coin_p_value(hits: Rate) -> float:
+    """The chance of as many hits or more where each trial is a fair coin's toss.
+
+    >>> coin_p_value(Rate(5, 5))
+    0.03125
+    """
+    from scipy.stats import binom
+
+    return float(binom.sf(hits.hits - 1, hits.total, 0.5))
+
+
 def compare(member: Rate, control: Rate | None) -> tuple[Risk | Inconclusive, float | None]:
     """Excess and p-value; a reason in place of the excess where the trials are too few.
 
@@ -102,17 +113,22 @@ def widened(risk: Risk, effect: float) -> Risk:
     return replace(risk, low=max(-1.0, low), high=min(1.0, high))
 
 
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> tuple[float, ...]:
     """The p-values adjusted for how many there are (Holm 1979), in the order given.
+
+    With weights each may use its part of the level, and the errors together keep to it.
 
     >>> holm([0.01, 0.04, 0.03])
     (0.03, 0.06, 0.06)
+    >>> holm([0.01, 0.04], weights=[3.0, 1.0])
+    (0.0133..., 0.04)
     """
-    adjusted, running = [0.0] * len(p_values), 0.0
-    ranked = sorted(range(len(p_values)), key=p_values.__getitem__)
-    for rank, index in enumerate(ranked):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
+    weights = weights or [1.0] * len(p_values)
+    adjusted, highest, left = [0.0] * len(p_values), 0.0, math.fsum(weights)
+    for i in sorted(range(len(p_values)), key=lambda i: p_values[i] / weights[i]):
+        highest = max(highest, min(1.0, p_values[i] * left / weights[i]))
+        adjusted[i] = highest
+        left -= weights[i]
     return tuple(adjusted)
 
 

@@ -46,18 +46,14 @@ def run_suite(
 
 def adjusted(results: Sequence[Result]) -> tuple[Result, ...]:
     """The results with the p-value that holds for all of them together in their details."""
-    tested = [i for i, r in enumerate(results) if _p(r) is not None]
-    together = dict(zip(tested, holm([_p(results[i]) or 0.0 for i in tested]), strict=True))
+    tested = [r for r in results if isinstance(r, AttackResult) and r.p_value is not None]
+    together = iter(holm([r.p_value or 0.0 for r in tested], [r.weight for r in tested]))
     return tuple(
-        replace(result, details={**result.details, "p_holm": together[i]})
-        if isinstance(result, AttackResult) and i in together
+        replace(result, details={**result.details, "p_holm": next(together)})
+        if isinstance(result, AttackResult) and result.p_value is not None
         else result
-        for i, result in enumerate(results)
+        for result in results
     )
-
-
-def _p(result: Result) -> float | None:
-    return result.p_value if isinstance(result, AttackResult) else None
 
 
 def _run(

@@ -86,6 +86,8 @@ def test_found_identifiers_are_told_without_small_counts(example):
         member=Rate(3, 500),
         control=None,
         excess=Risk(0.006, 0.006, 0.006, 1.0),
+        p_value=None,
+        details={},
         n_done=500,
     )
     claim = by_title(example.example_report(attacks=(scan,)))["Direct identifiers"]

@@ -70,6 +70,16 @@ def test_copies_that_chance_hardly_explains_are_not_called_supported() -> None:
     assert replace(few, criterion="inference").verdict(0.1) is Verdict.SUPPORTED
 
 
+def test_copies_that_one_of_many_attacks_would_find_by_chance_are_inconclusive() -> None:
+    excess, p = compare(Rate(40, 400), Rate(20, 400))
+    assert isinstance(excess, Risk)
+    assert excess.low > 0
+    found = replace(RESULT, criterion="copies", excess=excess, p_value=p)
+    assert found.verdict(0.5) is Verdict.NOT_SUPPORTED
+    among_many = replace(found, details={"p_holm": 0.2})
+    assert among_many.verdict(0.5) is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1.1, float("nan")])
 def test_impossible_thresholds_are_refused(threshold: float) -> None:
     with pytest.raises(UsageError):

@@ -1,0 +1,162 @@
+"""Vulnerable persons: copies and membership among those who stand out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privsynth.errors import Inconclusive
+from privsynth.risk.base import AttackResult, Failure, Rate, Result, attacks
+from privsynth.risk.copies import THREAT_MODEL
+from privsynth.risk.lineup import Lineup, Pair, line_up
+from privsynth.risk.membership import named, names
+from privsynth.risk.plain import PlainTable, plain_tables, row_hashes
+from privsynth.risk.statistics import MIN_TRIALS, compare
+from privsynth.table import Tables
+
+RARE_SHARE = 0.01
+"""A label is rare where fewer of the other real records hold it."""
+
+SMALL_CELL = 11
+"""A combination of quasi-identifiers is small below this many records (CMS, ResDAC 2024)."""
+
+GROUPS = {
+    "outlying": "persons far from all others",
+    "rare": "persons with a rare label",
+    "small": "persons of a small group",
+}
+
+
+@attacks.register("vulnerable")
+@dataclass(frozen=True)
+class Vulnerable:
+    """Copies and membership among the persons whom a leak would hit first.
+
+    Three groups: the `outlying_share` of persons whose record lies farthest from its five nearest
+    others (Meeus, Guepin, Cretu and de Montjoye 2023), those with a rare label, and those whose
+    combination of quasi-identifiers few others share. Who belongs to them is judged by records
+    of other persons, for members and controls alike, so that membership stays a lot.
+
+    >>> Vulnerable().outlying_share
+    0.01
+    """
+
+    name: ClassVar[str] = "vulnerable"
+    title: ClassVar[str] = "Vulnerable persons"
+
+    outlying_share: float = 0.01
+    max_persons: int = 10_000
+    max_reference_rows: int = 30_000
+
+    def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
+        """Two results for each group: copies, and names of members."""
+        started = time.perf_counter()
+        plain = plain_tables(tables)
+        if not plain.train.columns:
+            return (Failure(self.name, self.title, "no column is present in all tables"),)
+        lineup = line_up(plain, rng, self.max_persons, self.max_reference_rows)
+        if isinstance(lineup, Inconclusive):
+            return (Failure(self.name, self.title, lineup.reason),)
+        known = plain.with_role("quasi_identifier")
+        groups = {
+            "outlying": outliers(lineup.outlying, self.outlying_share),
+            "rare": _on_both(lineup, rare_holders),
+            "small": _on_both(
+                lineup, lambda persons, others: in_small_cell(persons, others, known)
+            ),
+        }
+        results = [r for name, who in groups.items() for r in _attacked(name, who, lineup, rng)]
+        seconds = (time.perf_counter() - started) / len(results)  # one search serves all
+        return tuple(
+            replace(result, seconds=seconds) if isinstance(result, AttackResult) else result
+            for result in results
+        )
+
+
+def outliers(outlying: Pair, share: float) -> Pair:
+    """The share of all persons, members and controls together, that lies farthest out.
+
+    >>> outliers((np.array([1.0, 9.0]), np.array([2.0, 3.0])), share=0.25)
+    (array([False,  True]), array([False, False]))
+    """
+    limit = float(np.quantile(np.concatenate(outlying), 1 - share, method="lower"))
+    return outlying[0] > limit, outlying[1] > limit
+
+
+def rare_holders(persons: PlainTable, others: PlainTable) -> NDArray[np.bool_]:
+    """Who holds a label that under `RARE_SHARE` of the others hold, (n_persons,)."""
+    holds = np.zeros(persons.n_rows, dtype=bool)
+    for name, codes in persons.labels.items():
+        n_labels = 1 + max(codes.max(initial=-1), others.labels[name].max(initial=-1))
+        counts = np.bincount(others.labels[name] + 1, minlength=n_labels + 1)[1:]
+        is_rare = counts < RARE_SHARE * others.n_rows
+        holds |= np.append(is_rare, False)[codes]  # -1, missing, is the last
+    return holds
+
+
+def in_small_cell(
+    persons: PlainTable, others: PlainTable, columns: Sequence[str], n_bins: int = 10
+) -> NDArray[np.bool_]:
+    """Whose combination of `columns`, numbers in quantile bins, under 11 of the others share."""
+    both = []
+    for name in columns:
+        values = [persons.values(name), others.values(name)]
+        if name in persons.numbers:
+            known = values[1][~np.isnan(values[1])]
+            edges = np.unique(np.quantile(known, np.arange(1, n_bins) / n_bins))
+            values = [np.where(np.isnan(v), -1, np.searchsorted(edges, v)) for v in values]
+        both.append(values)
+    mine, theirs = (row_hashes([values[side] for values in both]) for side in (0, 1))
+    cells, counts = np.unique(theirs, return_counts=True)
+    place = np.minimum(np.searchsorted(cells, mine), len(cells) - 1)
+    return np.asarray(np.where(cells[place] == mine, counts[place], 0) < SMALL_CELL)
+
+
+def _on_both(lineup: Lineup, rule: Callable[[PlainTable, PlainTable], NDArray[Any]]) -> Pair:
+    return rule(lineup.members, lineup.reference), rule(lineup.controls, lineup.reference)
+
+
+def _attacked(group: str, who: Pair, lineup: Lineup, rng: np.random.Generator) -> Iterator[Result]:
+    """Copies among the group's persons, and the members' names in pairs of them."""
+    attack, title = f"vulnerable_{group}", GROUPS[group]
+    n_pairs = min(int(side.sum()) for side in who)
+    if n_pairs < MIN_TRIALS:
+        reason = f"{n_pairs} of them on one side; at least {MIN_TRIALS} are needed"
+        yield Failure(attack, f"Copies of {title}", reason)
+        yield Failure(f"{attack}_membership", f"Membership of {title}", reason)
+        return
+    yield _copies(attack, f"Copies of {title}", who, lineup.copied)
+    leads = [lead[side][:n_pairs] for lead, side in zip(lineup.leads, who, strict=True)]
+    yield named(
+        names(leads[0], leads[1], rng),
+        n_pairs,
+        attack=f"{attack}_membership",
+        title=f"Membership of {title}",
+        criterion="vulnerable",
+    )
+
+
+def _copies(attack: str, title: str, who: Pair, copied: Pair) -> AttackResult:
+    member, control = (
+        Rate(int(hits[side].sum()), int(side.sum())) for hits, side in zip(copied, who, strict=True)
+    )
+    excess, p = compare(member, control)
+    return AttackResult(
+        attack=attack,
+        title=title,
+        criterion="vulnerable",
+        threat_model=THREAT_MODEL,
+        n_planned=member.total,
+        n_done=member.total,
+        member=member,
+        control=control,
+        excess=excess,
+        p_value=p,
+        persons=member.hits,
+        tool="privsynth",
+    )

@@ -1,0 +1,179 @@
+"""Members are told from controls where the table copies, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from privsynth.risk.base import AttackResult, Failure, Result, Risk, Verdict
+from privsynth.risk.lineup import Lineup, line_up
+from privsynth.risk.membership import Membership, names
+from privsynth.risk.neighbours import nearest, points
+from privsynth.risk.plain import PlainTable, plain_tables
+from privsynth.risk.vulnerable import Vulnerable, in_small_cell, outliers, rare_holders
+from privsynth.schema import Schema
+from privsynth.table import Table, Tables
+
+MakeTables = Callable[..., Tables]
+
+
+def run(tables: Tables, seed: int = 0) -> dict[str, Result]:
+    found = Membership().run(tables, np.random.default_rng(seed))
+    return {getattr(each, "attack", None) or each.name: each for each in found}
+
+
+def p_values(tables: Tables, seed: int = 0) -> list[float]:
+    found = run(tables, seed).values()
+    return [r.p_value for r in found if isinstance(r, AttackResult) and r.p_value is not None]
+
+
+# Distances
+
+
+def test_distances_are_those_of_a_loop(make_tables: MakeTables) -> None:
+    rng = np.random.default_rng(0)
+    targets, candidates = (rng.random((n, 7)).astype(np.float32) for n in (40, 90))
+    expected = np.sort(np.linalg.norm(targets[:, None] - candidates[None], axis=2), axis=1)
+    assert nearest(targets, candidates, k=4) == pytest.approx(expected[:, :4], abs=1e-6)
+    assert nearest(targets, candidates[:2], k=4).shape == (40, 2)
+
+
+def test_memory_does_not_grow_with_the_number_of_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    targets, candidates = (rng.random((n, 3)).astype(np.float32) for n in (50, 30))
+    whole = nearest(targets, candidates)
+    monkeypatch.setattr("privsynth.risk.neighbours._CELLS_AT_ONCE", 100)
+    assert (nearest(targets, candidates) == whole).all()
+
+
+@pytest.mark.parametrize("n_labels", [3, 5_000])
+def test_a_label_counts_one_column_however_many_there_are(n_labels: int) -> None:
+    codes = np.random.default_rng(0).permutation(n_labels)[:3]
+    table = PlainTable({}, {"code": np.append(codes, [codes[0], n_labels - 1])}, np.arange(5))
+    (found,) = points([table], reference=table)
+    squares = ((found[:, None] - found[None]) ** 2).sum(axis=2)
+    assert squares[0, 3] == 0
+    assert squares[0, 1:3] == pytest.approx(1, abs=1e-5 if n_labels < 48 else 0.6)
+
+
+def test_missing_is_near_missing_alone() -> None:
+    table = PlainTable({"age": np.array([np.nan, np.nan, 10.0, 90.0])}, {}, np.arange(4))
+    (found,) = points([table], reference=table)
+    squares = ((found[0] - found) ** 2).sum(axis=1)
+    assert squares[1] == 0
+    assert (squares[2:] >= 1).all()
+
+
+# Membership
+
+
+@pytest.mark.parametrize("share", [0.3, 0.05])
+def test_copied_members_are_named(make_tables: MakeTables, share: float) -> None:
+    found = run(make_tables(2000, 900, 2000, copied=share))["membership_25"]
+    assert isinstance(found, AttackResult)
+    assert found.member.hits >= 23
+    assert found.p_value is not None
+    assert found.p_value < 1e-4
+    assert found.verdict(0.5) is Verdict.NOT_SUPPORTED
+
+
+def test_members_whose_copies_were_jittered_are_named(
+    make_tables: MakeTables, clinic_schema: Schema
+) -> None:
+    tables = make_tables(2000, 900, 2000, copied=0.3)
+    frame = tables.synthetic.frame()
+    frame["balance"] += np.random.default_rng(0).normal(0, 5, len(frame))
+    jittered = Tables(tables.train, tables.control, Table.from_pandas(frame, clinic_schema))
+    assert min(p_values(jittered)) < 1e-4
+
+
+def test_nobody_is_named_without_a_leak(make_tables: MakeTables) -> None:
+    """The p-values are those of a fair coin: few are small."""
+    found = np.array([p for seed in range(12) for p in p_values(make_tables(600, 300, seed=seed))])
+    assert len(found) == 36  # 25, 100 and all 300 pairs
+    assert (found < 0.05).sum() <= 7
+    assert found.mean() == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_table_that_copies_the_control_names_no_member(make_tables: MakeTables) -> None:
+    found = run(make_tables(900, 900, 900, copied=0.3, copied_from="control"))["membership_25"]
+    assert isinstance(found, AttackResult)
+    assert found.member.hits <= 2
+    assert isinstance(found.excess, Risk)
+    assert found.excess.high < 0
+
+
+def test_the_attack_ignores_the_order_of_rows(make_tables: MakeTables) -> None:
+    tables = make_tables(300, 200, 300, copied=0.1)
+    order = np.random.default_rng(1).permutation(300)
+    shuffled = Tables(tables.train.take(order), tables.control, tables.synthetic.take(order))
+    assert run(tables) == run(shuffled)
+
+
+def test_ties_are_a_coins_toss() -> None:
+    zero = np.zeros(4_000)
+    assert names(zero, zero, np.random.default_rng(0)).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_all_persons_are_different_and_none_is_its_own_reference(make_tables: MakeTables) -> None:
+    lineup = line_up(plain_tables(make_tables(300, 200, 300)), np.random.default_rng(0), 1_000, 999)
+    assert isinstance(lineup, Lineup)
+    assert lineup.members.n_rows == lineup.controls.n_rows == 150
+    assert not set(lineup.members.persons) & set(lineup.reference.persons)
+    assert lineup.reference.n_rows == 150
+
+
+@pytest.mark.parametrize("sizes", [(200, 0, 200), (50, 200, 200), (200, 29, 200)])
+def test_too_few_persons_are_a_fact(make_tables: MakeTables, sizes: tuple[int, int, int]) -> None:
+    for attack in (Membership(), Vulnerable()):
+        (found,) = attack.run(make_tables(*sizes), np.random.default_rng(0))
+        assert isinstance(found, Failure)
+        assert "control" in found.reason
+
+
+# Vulnerable persons
+
+
+def test_an_outlier_lies_far_from_all_others(make_tables: MakeTables) -> None:
+    far = outliers((np.arange(100.0), np.arange(100.0)), share=0.1)
+    assert [side.sum() for side in far] == [10, 10]
+    assert far[0][-10:].all()
+
+
+def test_holders_of_a_rare_label_are_found() -> None:
+    others = PlainTable({}, {"town": np.repeat([0, 1, 2], [900, 95, 5])}, np.arange(1000))
+    persons = PlainTable({}, {"town": np.array([0, 1, 2, 3, -1])}, np.arange(5))
+    # Label 2 is held by 0.5 %, label 3 by none; entries that are missing are not a label
+    assert rare_holders(persons, others).tolist() == [False, False, True, True, False]
+
+
+def test_a_small_cell_is_one_that_few_others_share() -> None:
+    numbers, labels = np.repeat([20.0, 50.0], [500, 510]), np.repeat([0, 1], [1000, 10])
+    others = PlainTable({"age": numbers}, {"sex": labels}, np.arange(1010))
+    persons = PlainTable(
+        {"age": np.array([20.0, 50.0, 50.0])}, {"sex": np.array([0, 0, 1])}, np.arange(3)
+    )
+    assert in_small_cell(persons, others, ("age", "sex")).tolist() == [False, False, True]
+
+
+def test_copies_of_the_rare_are_found(make_tables: MakeTables, clinic_schema: Schema) -> None:
+    """One person in 125 of both real tables comes from Cork; the table repeats those of train."""
+    tables = make_tables(10_000, 4_900, 3_000)
+    rare = "Cork"
+    frames = [t.frame() for t in (tables.train, tables.control, tables.synthetic)]
+    for frame in frames:
+        frame.loc[frame["town"] == rare, "town"] = "Ayr"
+        frame.loc[frame.sample(frac=0.008, random_state=0).index, "town"] = rare
+    of_train = frames[0][frames[0]["town"] == rare]
+    frames[2].iloc[: len(of_train)] = of_train
+    planted = Tables(*(Table.from_pandas(frame, clinic_schema) for frame in frames))
+    found = {
+        each.attack: each
+        for each in Vulnerable().run(planted, np.random.default_rng(0))
+        if isinstance(each, AttackResult)
+    }
+    for attack in ("vulnerable_rare", "vulnerable_rare_membership"):
+        assert found[attack].verdict(0.9) is Verdict.NOT_SUPPORTED
+        assert found[attack].persons >= 30
