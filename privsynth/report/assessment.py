@@ -6,11 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from privsynth.errors import Inconclusive
 from privsynth.fidelity import base as fidelity
 from privsynth.fidelity.dependence import Associations, associations
 from privsynth.fidelity.profiles import ColumnProfile, profiles
 from privsynth.progress import SILENT, Progress
 from privsynth.risk import base as risk
+from privsynth.risk.disclosure import Disclosure, disclosure
 from privsynth.table import Table, Tables
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ class Assessment:
     """Every attack and score, none left out, and how many rows and persons they rest on.
 
     `without_critic` are some of the scores for the same fit with its critic left out, where it has
-    one. `synthetic_profiles` and `synthetic_associations` are computed on the synthetic table
-    alone: they are what the public edition may draw.
+    one. `groups` describes small groups on the quasi-identifiers. `synthetic_profiles` and
+    `synthetic_associations` are computed on the synthetic table alone: they are what the public
+    edition may draw.
 
     >>> Assessment(attacks=(), scores=(), n_train=900, n_control=100, n_synthetic=900)
     Assessment(0 attacks, 0 scores, 900 train, 100 control and 900 synthetic rows)
@@ -41,6 +44,7 @@ class Assessment:
     without_critic: tuple[fidelity.Result, ...] = ()
     n_train_units: int | None = None
     n_control_units: int | None = None
+    groups: Disclosure | Inconclusive | None = None
     profiles: tuple[ColumnProfile, ...] = ()
     associations: Associations | None = None
     synthetic_profiles: tuple[ColumnProfile, ...] = ()
@@ -88,6 +92,7 @@ def assess(
         n_synthetic=tables.synthetic.n_rows,
         n_train_units=tables.train.n_units,
         n_control_units=tables.control.n_units,
+        groups=disclosure(tables),
         profiles=profiles(tables),
         associations=associations(tables),
         synthetic_profiles=shown,

@@ -15,6 +15,7 @@ from privsynth.report.format import cell
 from privsynth.report.policy import Policy
 from privsynth.report.statement import Ceiling, ceiling_of
 from privsynth.risk.base import AttackResult, Rate, Risk
+from privsynth.risk.disclosure import Disclosure
 from privsynth.schema import Schema
 
 
@@ -27,6 +28,7 @@ def evidence(
         *_attacks(guarantee, assessment, policy),
         *(_score(result) for result in assessment.scores),
         *_critic(assessment),
+        *_groups(assessment.groups),
     ]
     return tuple(_numbered(facts))
 
@@ -161,6 +163,30 @@ def _critic(assessment: Assessment) -> Iterable[Fact]:
             reference_name="critic's weight at zero",
             note=f"weight at zero: {other.reason}" if isinstance(other, Failure) else fact.note,
         )
+
+
+def _groups(found: Disclosure | Inconclusive | None) -> Iterable[Fact]:
+    """Small groups on the quasi-identifiers: described, and held against no limit."""
+    title = "Groups on the quasi-identifiers"
+    if isinstance(found, Inconclusive):
+        yield Fact("groups.groups", "groups", title, verdict=INCONCLUSIVE, reason=found.reason)
+    if not isinstance(found, Disclosure):
+        return
+    yield Fact(
+        "groups.k_map",
+        "groups",
+        "Smallest group of real records that a synthetic record points to",
+        value=cell(found.k_map),
+        note=f"k-map on {', '.join(found.quasi_identifiers)}; numbers in ten bins",
+    )
+    shares = {
+        "real_unique": ("Real records alone in their group", found.real_unique, "uniques"),
+        "repu": ("Of all real records: alone, and met by a synthetic one", found.repu, "RepU"),
+        "disco": ("Of all real records: secret told by the group", found.disco, "DiSCO"),
+    }
+    for name, (words, value, short) in shares.items():
+        if value is not None:
+            yield Fact(f"groups.{name}", "groups", words, value=value, note=short)
 
 
 def _key(result: Score | Failure) -> tuple[str, str | None]:

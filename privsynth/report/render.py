@@ -162,6 +162,7 @@ def _measured(report: RiskReport) -> dict[str, Any]:
         "effective_share": percent(share) if share is not None else None,
         "rare_rows": views.rare_rows(fidelity),
         "finding_rows": views.finding_rows(report),
+        "group_rows": views.group_rows(report),
         "matrices": drawn.matrices(report),
         "matrix_table": drawn.matrix_table(report),
         "matrix_columns": drawn.matrix_columns(report),

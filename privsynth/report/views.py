@@ -85,6 +85,18 @@ def rare_rows(facts: Iterable[Fact]) -> list[Row]:
     return [(row[0], *row[2:]) for row in score_rows(rare)]
 
 
+def group_rows(report: RiskReport) -> list[Row]:
+    """Small groups on the quasi-identifiers, or why there is no figure."""
+    return [
+        (fact.title, fact.reason or _figure(fact.value), fact.note)
+        for fact in report.facts("groups")
+    ]
+
+
+def _figure(value: object) -> str:
+    return percent(value) if isinstance(value, float) else number(value)
+
+
 def finding_rows(report: RiskReport) -> list[Row]:
     """What the scan for direct identifiers found: column, kind and how many rows."""
     return [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,8 +19,10 @@ from privsynth.risk.base import (
     Result,
     ThreatModel,
     attacks,
+    timed,
 )
 from privsynth.risk.details import common_details, rate_details
+from privsynth.risk.guessers import Guesser, Guesses, by_nearest, by_trees
 from privsynth.risk.guessing import Scorer, best_guess, group_rates, random_guess, scorer
 from privsynth.risk.plain import PlainTable, PlainTables, one_row_each, plain_tables, some_rows
 from privsynth.risk.statistics import compare
@@ -30,26 +32,13 @@ MIN_GROUP = 20
 """Groups with fewer targets are not reported: their rates say nothing."""
 
 
-@dataclass(frozen=True)
-class _Side:
-    """Targets with the synthetic record that is nearest to each."""
-
-    targets: PlainTable
-    nearest: NDArray[Any]
-
-    def hits(self, secret: str, synthetic: PlainTable, score: Scorer) -> NDArray[Any]:
-        """Whether each target's secret was guessed; targets without one are left out."""
-        known = ~self.targets.missing(secret)
-        guesses = synthetic.values(secret)[self.nearest[known]]
-        return score(guesses, self.targets.values(secret)[known])
-
-
 @attacks.register("inference")
 @dataclass(frozen=True)
 class Inference:
-    """Each sensitive column and each target, guessed from the nearest synthetic record.
+    """Each sensitive column and each target, guessed by two attackers.
 
-    The attacker knows a person's quasi-identifiers. A label must be guessed exactly, a number to
+    Both know a person's quasi-identifiers. One takes the secret of the nearest synthetic record,
+    the other trains a forest on the synthetic table. A label must be guessed exactly, a number to
     within 5 % of its absolute value, a date to within 30 days.
 
     >>> Inference(n_targets=1_000).n_targets
@@ -63,77 +52,103 @@ class Inference:
     max_synthetic_rows: int = 20_000
 
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
-        """One result for each sensitive column and target."""
+        """Two results for each sensitive column and target."""
         plain = plain_tables(tables)
         secrets = [*tables.schema.with_role("sensitive"), *tables.schema.with_role("target")]
-        if reason := _why_not(secrets, plain.with_role("quasi_identifier")):
+        known = plain.with_role("quasi_identifier")
+        if reason := _why_not(secrets, known):
             return (Failure(self.name, self.title, reason),)
-        started = time.perf_counter()
-        results = self._attack(plain, secrets, rng)
-        seconds = (time.perf_counter() - started) / len(results)  # one search serves all
+        synthetic = some_rows(plain.synthetic, self.max_synthetic_rows, rng)
+        seed = int(rng.integers(2**32))
+        sides = tuple(one_row_each(t, self.n_targets, rng) for t in (plain.train, plain.control))
+        attempt = _Attempt(replace(plain, synthetic=synthetic), sides, self.n_targets, seed)
+        nearest = by_nearest(synthetic, sides, known, seed)
+        trees = by_trees(synthetic, sides, known, seed)
         return tuple(
-            replace(result, seconds=seconds) if isinstance(result, AttackResult) else result
-            for result in results
+            timed(partial(attempt.result, secret, method, guesser))
+            for secret in secrets
+            for method, guesser in (("nearest", nearest), ("trees", trees))
         )
 
-    def _attack(
-        self, tables: PlainTables, secrets: Sequence[str], rng: np.random.Generator
-    ) -> tuple[Result, ...]:
-        synthetic = some_rows(tables.synthetic, self.max_synthetic_rows, rng)
-        known = tables.with_role("quasi_identifier")
-        seed = int(rng.integers(2**32))
-        member = self._side(synthetic, tables.train, known, (seed, rng))
-        control = self._side(synthetic, tables.control, known, (seed, rng))
-        used = replace(tables, synthetic=synthetic)
-        plan = (self.n_targets, seed)
-        return tuple(_result(used, secret, (member, control), plan) for secret in secrets)
 
-    def _side(
-        self,
-        synthetic: PlainTable,
-        table: PlainTable,
-        known: Sequence[str],
-        chance: tuple[int, np.random.Generator],
-    ) -> _Side:
-        seed, rng = chance
-        targets = one_row_each(table, self.n_targets, rng)
-        if not targets.n_rows:
-            return _Side(targets, np.empty(0, dtype=np.int64))
-        return _Side(targets, anonymeter.nearest_rows(synthetic, targets, known, seed))
+@dataclass(frozen=True)
+class _Attempt:
+    """The targets of both sides, and what they are attacked with."""
+
+    tables: PlainTables
+    sides: tuple[PlainTable, ...]
+    n_planned: int
+    seed: int
+
+    def result(self, secret: str, method: str, guesser: Guesser) -> Result:
+        """How often that attacker guesses that secret."""
+        attack, title = _names(secret, method)
+        tables = self.tables
+        if reason := _why_not_secret(tables, secret, self.sides[0]):
+            return Failure(attack, title, reason)
+        score = scorer(tables.schema.columns[secret])
+        guesses = guesser(secret)
+        hits = tuple(
+            _hits(side, secret, guess, score)
+            for side, guess in zip(self.sides, guesses, strict=True)
+        )
+        member = _rate(hits[0])
+        control = _rate(hits[1]) if len(hits[1]) else None
+        excess, p = compare(member, control)
+        by_library = method == "nearest"
+        return AttackResult(
+            attack=attack,
+            title=title,
+            criterion="inference",
+            threat_model=_threat_model(tables.with_role("quasi_identifier"), secret),
+            n_planned=self.n_planned,
+            n_done=member.total,
+            member=member,
+            control=control,
+            prior=best_guess(_population(tables, secret), score),
+            excess=excess,
+            p_value=p,
+            persons=member.hits,
+            tool=anonymeter.tool() if by_library else "privsynth, a forest of scikit-learn",
+            details=_details(tables, secret, score, self.seed)
+            | _worst_group(secret, self.sides, hits)
+            | _sure(secret, self.sides, guesses, hits)
+            | rate_details(member, control)
+            | common_details(tables),
+            guards=anonymeter.guards(1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 14) if by_library else (),
+        )
 
 
-def _result(
-    tables: PlainTables, secret: str, sides: tuple[_Side, _Side], plan: tuple[int, int]
-) -> Result:
-    attack, title = f"inference_{secret}", f"Inference of {secret}"
-    if reason := _why_not_secret(tables, secret, sides[0]):
-        return Failure(attack, title, reason)
-    score = scorer(tables.schema.columns[secret])
-    hits, others = (side.hits(secret, tables.synthetic, score) for side in sides)
-    member = _rate(hits)
-    control = _rate(others) if len(others) else None
-    excess, p = compare(member, control)
-    n_planned, seed = plan
-    return AttackResult(
-        attack=attack,
-        title=title,
-        criterion="inference",
-        threat_model=_threat_model(tables.with_role("quasi_identifier"), secret),
-        n_planned=n_planned,
-        n_done=member.total,
-        member=member,
-        control=control,
-        prior=best_guess(_population(tables, secret), score),
-        excess=excess,
-        p_value=p,
-        persons=member.hits,
-        tool=anonymeter.tool(),
-        details=_details(tables, secret, score, seed)
-        | _worst_group(secret, sides, (hits, others))
-        | rate_details(member, control)
-        | common_details(tables),
-        guards=anonymeter.guards(1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 14),
-    )
+def _names(secret: str, method: str) -> tuple[str, str]:
+    if method == "nearest":
+        return f"inference_{secret}", f"Inference of {secret}"
+    return f"inference_{secret}_by_{method}", f"Inference of {secret} by a forest"
+
+
+def _hits(side: PlainTable, secret: str, guesses: Guesses, score: Scorer) -> NDArray[Any]:
+    """Whether each target's secret was guessed; targets without one are left out."""
+    known = ~side.missing(secret)
+    return score(guesses.values[known], side.values(secret)[known])
+
+
+def _sure(
+    secret: str,
+    sides: Sequence[PlainTable],
+    guesses: Sequence[Guesses],
+    hits: Sequence[NDArray[Any]],
+) -> dict[str, Detail]:
+    """How many guesses the attacker is sure of (coverage), and how many of those are right."""
+    if guesses[0].sure is None:
+        return {}
+    details: dict[str, Detail] = {}
+    for name, side, guess, right in zip(("members", "controls"), sides, guesses, hits, strict=True):
+        if guess.sure is None or not len(right):
+            continue
+        sure = guess.sure[~side.missing(secret)]
+        details[f"coverage_{name}"] = float(sure.mean())
+        if sure.any():
+            details[f"precision_{name}"] = float(right[sure].mean())
+    return details
 
 
 def _rate(hits: NDArray[Any]) -> Rate:
@@ -159,13 +174,13 @@ def _details(tables: PlainTables, secret: str, score: Scorer, seed: int) -> dict
 
 
 def _worst_group(
-    secret: str, sides: tuple[_Side, _Side], hits: tuple[NDArray[Any], NDArray[Any]]
+    secret: str, sides: Sequence[PlainTable], hits: Sequence[NDArray[Any]]
 ) -> dict[str, Detail]:
     """The largest excess among people who share a value of the secret, labels only."""
-    if secret in sides[0].targets.numbers:
+    if secret in sides[0].numbers:
         return {}
     member, control = (
-        group_rates(found, side.targets.values(secret)[~side.targets.missing(secret)])
+        group_rates(found, side.values(secret)[~side.missing(secret)])
         for found, side in zip(hits, sides, strict=True)
     )
     sizes = {
@@ -198,12 +213,12 @@ def _why_not(secrets: Sequence[str], known: Sequence[str]) -> str | None:
     return None
 
 
-def _why_not_secret(tables: PlainTables, secret: str, side: _Side) -> str | None:
+def _why_not_secret(tables: PlainTables, secret: str, targets: PlainTable) -> str | None:
     if secret not in tables.train.columns:
         return f"column {secret!r}: {tables.unusable.get(secret, 'not a column that is modelled')}"
     values = tables.train.values(secret)[~tables.train.missing(secret)]
     if (values == values[0]).all():
         return f"column {secret!r} is constant; there is nothing to infer"
-    if side.targets.missing(secret).all():
+    if targets.missing(secret).all():
         return f"column {secret!r} is missing for every person who was attacked"
     return None

@@ -21,6 +21,7 @@ from privsynth.report.assessment import Assessment
 from privsynth.report.report import Context, Provenance, build_report
 from privsynth.risk.base import AttackResult, Rate, Risk, ThreatModel
 from privsynth.risk.base import Failure as NoAttack
+from privsynth.risk.disclosure import Disclosure
 from privsynth.schema import Schema
 from privsynth.schema.viability import Viability
 
@@ -305,6 +306,11 @@ def guarantee(private=True, void=()):
     )
 
 
+GROUPS = Disclosure(
+    ("age", "sex"), ("diagnosis",), k_map=4, real_unique=0.021, repu=0.0043, disco=0.0127
+)
+
+
 def assessment(**values):
     """Everything that was measured."""
     measured = {
@@ -315,6 +321,7 @@ def assessment(**values):
         "n_synthetic": 20000,
         "n_train_units": 18204,
         "n_control_units": 2023,
+        "groups": GROUPS,
         "profiles": profiles(),
         "associations": associations(),
         "synthetic_profiles": profiles(real=False),

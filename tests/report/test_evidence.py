@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from privsynth.errors import Inconclusive
 from privsynth.privacy.accountant import trade_off
 from privsynth.report.evidence import evidence
 from privsynth.report.policy import Policy
@@ -23,6 +24,20 @@ def test_every_result_is_a_fact_and_ids_differ(example):
     assert len(tested) == len(assessment.attacks)
     measured = [fact for fact in found if fact.section == "fidelity"]
     assert len(measured) == len(assessment.scores)
+
+
+def test_small_groups_are_described_for_the_controller_and_decide_nothing(example):
+    found = {k: f for k, f in facts_of(example, None).items() if f.section == "groups"}
+    assert [fact.value for fact in found.values()] == ["<11", 0.021, 0.0043, 0.0127]
+    assert all(fact.verdict is None for fact in found.values())
+    assert all(fact.sensitivity == "controller" for fact in found.values())
+    without = facts_of(example, None, groups=replace(example.GROUPS, disco=None))
+    assert "groups.disco" not in without
+
+
+def test_groups_that_could_not_be_counted_say_why(example):
+    found = facts_of(example, None, groups=Inconclusive("no quasi-identifier"))["groups.groups"]
+    assert (found.verdict, found.reason) == ("inconclusive", "no quasi-identifier")
 
 
 def test_two_results_of_one_name_are_both_kept(example):

@@ -158,11 +158,17 @@ def test_a_verdict_is_a_word_and_a_sign(pages):
     }
 
 
+def test_small_groups_stand_in_the_controllers_edition_alone(pages):
+    assert "Small groups of real persons" in pages["controller"]
+    assert "0.4 %" in pages["controller"]
+    assert "Small groups of real persons" not in pages["public"]
+
+
 def test_the_summary_has_one_line_a_claim_and_counts_what_is_open(report, pages):
     summary = pages["controller"].split('id="claims"')[0]
     for claim in report.claims:
         assert claim.title in summary
-    assert "3 of 36 figures in this report are inconclusive" in summary
+    assert "3 of 40 figures in this report are inconclusive" in summary
 
 
 def test_inconclusive_figures_are_shown_with_their_reasons(pages):

@@ -160,7 +160,7 @@ def test_infinity_is_null(example):
 
 def test_repr_counts_and_shows_nothing_else(report):
     assert repr(report) == (
-        "RiskReport('clinic-stays', controller edition, 36 facts, 3 inconclusive)"
+        "RiskReport('clinic-stays', controller edition, 40 facts, 3 inconclusive)"
     )
 
 

@@ -49,6 +49,32 @@ def test_a_full_copy_is_found_by_all_three(make_tables: MakeTables) -> None:
     assert done(inferred["inference_balance"]).verdict(0.1) is Verdict.NOT_SUPPORTED
 
 
+def test_the_forest_remembers_records_that_were_copied(make_tables: MakeTables) -> None:
+    inferred = run(Inference(n_targets=400), make_tables(800, 400, 800, copied=1.0))
+    trees = done(inferred["inference_illness_by_trees"])
+    assert trees.verdict(0.02) is Verdict.NOT_SUPPORTED
+    assert isinstance(trees.excess, Risk)
+    assert trees.excess.low > 0
+
+
+def test_the_forest_says_how_often_it_is_sure_and_right() -> None:
+    """Half of the people have a secret that their age betrays; the others toss a coin."""
+    label = {"kind": "categorical", "categories": ["a", "b"], "role": "sensitive"}
+    number = {"kind": "integer", "lower": 0, "upper": 99, "role": "quasi_identifier"}
+    schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"x": number, "y": label}})
+    rng = np.random.default_rng(0)
+
+    def table() -> Table:
+        x = rng.integers(0, 100, 2000)
+        tossed = rng.choice(["a", "b"], 2000)
+        return Table.from_pandas(frame(x=x, y=np.where(x < 50, "a", tossed)), schema)
+
+    result = done(run(Inference(), Tables(table(), table(), table()))["inference_y_by_trees"])
+    for side in ("members", "controls"):
+        assert result.details[f"coverage_{side}"] == pytest.approx(0.5, abs=0.05)
+        assert result.details[f"precision_{side}"] == 1.0
+
+
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_a_table_without_leak_shows_none(make_tables: MakeTables, attack: Any) -> None:
     for result in run(attack, make_tables(600, 600, 600)).values():
