@@ -16,6 +16,7 @@ import typer
 
 from privsynth.cli import (
     assess,
+    audit,
     demo,
     fit,
     inspect,
@@ -44,6 +45,7 @@ app.command("run")(run_.run)
 app.command("fit")(fit.fit)
 app.command("sample")(sample.sample)
 app.command("assess")(assess.assess)
+app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.add_typer(ledger.app, name="ledger")
 app.command("list")(listing.list_)

@@ -73,6 +73,42 @@ def coin_p_value(hits: Rate) -> float:
     return float(binom.sf(hits.hits - 1, hits.total, 0.5))
 
 
+def epsilon_lower(hits: Rate, n_canaries: int, delta: float, confidence: float = 0.95) -> float:
+    """The epsilon that so many right guesses refute at least, 0 where they refute none.
+
+    Each of `n_canaries` was in or out by a fair coin of its own, and `hits` of the guesses made
+    about some of them are right. One run is enough (Steinke, Nasr and Jagielski 2023, theorem
+    5.2): under (epsilon, delta) the number of right guesses is at most binomial with
+    e^epsilon / (1 + e^epsilon), but for a term in delta.
+
+    >>> round(epsilon_lower(Rate(100, 100), n_canaries=1000, delta=1e-5), 2)
+    3.47
+    >>> epsilon_lower(Rate(55, 100), n_canaries=1000, delta=1e-5)
+    0.0
+    """
+    low, high = 0.0, 30.0
+    if _refuting(hits, n_canaries, 0.0, delta) > 1 - confidence:
+        return 0.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if _refuting(hits, n_canaries, middle, delta) <= 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _refuting(hits: Rate, n_canaries: int, epsilon: float, delta: float) -> float:
+    """The largest chance of so many right guesses or more that (epsilon, delta) allows."""
+    from scipy.stats import binom
+
+    right = 1 / (1 + math.exp(-epsilon))
+    below = np.cumsum(binom.pmf(hits.hits - np.arange(1, hits.hits + 1), hits.total, right))
+    steepest = float((below / np.arange(1, hits.hits + 1)).max(initial=0.0))
+    by_chance = float(binom.sf(hits.hits - 1, hits.total, right))
+    return min(1.0, by_chance + 2 * n_canaries * delta * steepest)
+
+
 def compare(member: Rate, control: Rate | None) -> tuple[Risk | Inconclusive, float | None]:
     """Excess and p-value; a reason in place of the excess where the trials are too few.
 

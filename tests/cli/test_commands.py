@@ -48,7 +48,18 @@ def cost(command: list[str]) -> float:
 def test_no_command_is_help(cli: Cli) -> None:
     done = cli()
     assert done.code == 0
-    for name in ("inspect", "run", "fit", "sample", "assess", "report", "ledger", "list", "demo"):
+    for name in (
+        "inspect",
+        "run",
+        "fit",
+        "sample",
+        "assess",
+        "audit",
+        "report",
+        "ledger",
+        "list",
+        "demo",
+    ):
         assert name in done.out
 
 

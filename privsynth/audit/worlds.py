@@ -1,0 +1,115 @@
+"""A two-world audit: many small fits with one person and without, and what they betray of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privsynth.progress import SILENT, Progress
+from privsynth.risk.base import Rate
+
+Floats: TypeAlias = NDArray[np.float64]
+Score: TypeAlias = Callable[[bool], float]
+"""A fit in the world with the person (True) or without, and how much it looks like the former."""
+
+
+@dataclass(frozen=True)
+class WorldAudit:
+    """What the fits refute: the claimed epsilon beside the lower limit, and the best test found.
+
+    `gdp_lower` is the lower limit under the assumption that scores are normal with one variance
+    (Gaussian differential privacy), for information alone.
+
+    >>> WorldAudit(1.0, lower=0.0, gdp_lower=0.1, hits=Rate(3, 50), alarms=Rate(2, 50)).passed
+    True
+    """
+
+    claimed: float
+    lower: float
+    gdp_lower: float
+    hits: Rate
+    alarms: Rate
+
+    @property
+    def passed(self) -> bool:
+        """Whether the fits refute no more than was claimed."""
+        return self.lower <= self.claimed
+
+
+def run_worlds(
+    score: Score, n_runs: int, kept: Path | None = None, progress: Progress = SILENT
+) -> tuple[list[float], list[float]]:
+    """`n_runs` scores of each world; those in the file `kept` are not run again.
+
+    One line a score is appended as it is made, so that an audit can be stopped and gone on with.
+    """
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    if kept and kept.exists():
+        for line in kept.read_text(encoding="utf-8").splitlines():
+            found = json.loads(line)
+            scores[found["with_person"]].append(found["score"])
+    progress.stage("fitting two worlds", 2 * n_runs)
+    progress.advance(min(n_runs, len(scores[True])) + min(n_runs, len(scores[False])))
+    for _ in range(n_runs):
+        for world, made in scores.items():
+            if len(made) >= n_runs:
+                continue
+            made.append(score(world))
+            if kept:
+                with kept.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"with_person": world, "score": made[-1]}) + "\n")
+            progress.advance()
+    return scores[True][:n_runs], scores[False][:n_runs]
+
+
+def judge(
+    with_person: Sequence[float], without: Sequence[float], claimed: float, delta: float
+) -> WorldAudit:
+    """The largest epsilon that a threshold on the scores refutes, with exact limits.
+
+    The threshold is chosen on every other run and judged on the rest, so that no correction for
+    having tried many is needed. Limits are one-sided, 97.5 % each (Clopper and Pearson 1934).
+
+    >>> sure = judge([1.0] * 200, [0.0] * 200, claimed=1.0, delta=1e-5)
+    >>> round(sure.lower, 1), sure.passed
+    (3.3, False)
+    """
+    inside, outside = np.asarray(with_person), np.asarray(without)
+    best, threshold, is_above = -math.inf, 0.0, True
+    for at in np.unique(np.r_[inside[::2], outside[::2]]):
+        for above in (True, False):
+            found = _lower(*_rates(inside[::2], outside[::2], at, above), delta)
+            if found > best:
+                best, threshold, is_above = found, float(at), above
+    hits, alarms = _rates(inside[1::2], outside[1::2], threshold, is_above)
+    spread = math.sqrt((inside.var() + outside.var()) / 2) or math.inf
+    shift = abs(inside.mean() - outside.mean()) / spread - 2 * math.sqrt(2 / len(inside))
+    return WorldAudit(claimed, max(0.0, _lower(hits, alarms, delta)), max(0.0, shift), hits, alarms)
+
+
+def _rates(inside: Floats, outside: Floats, at: float, above: bool) -> tuple[Rate, Rate]:
+    """Scores on the side of the threshold in either world."""
+    named = [(side >= at) if above else (side < at) for side in (inside, outside)]
+    hits, alarms = (Rate(int(each.sum()), len(each)) for each in named)
+    return hits, alarms
+
+
+def _lower(hits: Rate, alarms: Rate, delta: float) -> float:
+    """The epsilon below which these rates would break (epsilon, delta), either way round."""
+    found = -math.inf
+    for good, bad in ((hits, alarms), (_other(alarms), _other(hits))):
+        low, high = good.interval()[0], bad.interval()[1]
+        if low > delta:
+            found = max(found, math.log((low - delta) / high))
+    return found
+
+
+def _other(rate: Rate) -> Rate:
+    return Rate(rate.total - rate.hits, rate.total)
