@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -107,6 +107,12 @@ class Table:
             return np.arange(self.n_rows)
         encoded = self.column(unit).combine_chunks().dictionary_encode()
         return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    def without(self, names: Collection[str]) -> Table:
+        """The table without some columns, under a schema without them."""
+        kept = [name for name in self.data.column_names if name not in names]
+        storage = {name: kind for name, kind in self.storage.items() if name in kept}
+        return Table(self.schema.without(names), self.data.select(kept), storage)
 
     @property
     def n_public_units(self) -> int | None:

@@ -343,11 +343,25 @@ def test_any_table_can_be_assessed() -> None:
     assert copies.status == "not supported", "the training table itself is no synthetic table"
 
 
+def test_what_a_vendors_table_lacks_is_said_and_the_rest_is_judged() -> None:
+    train, control = ps.read_table(frame(300), SCHEMA).split(0.5, ps.rng(1))
+    lacking = train.without(["age", "died"])
+    report = ps.assess(train=train, control=control, synthetic=lacking)
+    columns = next(fact for fact in report.evidence if fact.id == "fidelity.columns")
+    assert columns.reason == "the synthetic table lacks 2 columns: age, died"
+    copies = next(fact for fact in report.evidence if fact.id == "testing.copies_exact")
+    assert copies.trial is not None
+    assert copies.trial.member.hits
+    assert "age: the synthetic table lacks it" in str(copies.details["columns_left_out"])
+    assert not any(fact.column in ("age", "died") for fact in report.facts("fidelity"))
+
+
 def test_tables_that_do_not_fit_together() -> None:
     table = ps.read_table(frame(), SCHEMA)
     other = ps.Schema.parse({"dataset": {"id": "d"}, "columns": {"died": {"kind": "boolean"}}})
     small = ps.read_table(frame()[["died"]], other)
-    with pytest.raises(ps.AssessmentError, match="column 'age'"):
-        ps.assess(train=table, control=table, synthetic=small)
+    nothing = small.without(["died"])
+    with pytest.raises(ps.AssessmentError, match="no column of the schema"):
+        ps.assess(train=table, control=table, synthetic=nothing)
     with pytest.raises(ps.AssessmentError, match="same schema"):
         ps.assess(train=table, control=small, synthetic=table)

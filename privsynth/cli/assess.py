@@ -39,9 +39,20 @@ def assess(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where the report goes.")
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan",
+            help="Only say how many persons an attack must be tried on before it can show that "
+            "nothing leaks.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Attack and measure the table of a run (DIR --data), or any table (--train … --out)."""
+    if plan:
+        _show_plan(as_json)
+        return
     from privsynth.cli.progress import on_stderr
     from privsynth.cli.summary import show_assessment
     from privsynth.errors import UsageError
@@ -58,6 +69,34 @@ def assess(
                 "(and --control) for any table"
             )
     show_assessment(found, where, as_json)
+
+
+def _show_plan(as_json: bool) -> None:
+    """The persons that are needed on each side, by the rate of success on control persons."""
+    from rich.table import Table
+
+    from privsynth.cli.console import print_json, show
+    from privsynth.risk.planning import planned_queries
+
+    limits, rates = (0.05, 0.09, 0.10), (0.01, 0.05, 0.1, 0.25, 0.5, 0.65, 0.8, 0.9)
+    rows = {rate: {limit: planned_queries(rate, limit) for limit in limits} for rate in rates}
+    if as_json:
+        return print_json(
+            [
+                {"control_rate": rate, "limit": limit, "persons_a_side": n}
+                for rate, by_limit in rows.items()
+                for limit, n in by_limit.items()
+            ]
+        )
+    table = Table("success on control", *(f"limit {limit:g}" for limit in limits))
+    for rate, by_limit in rows.items():
+        table.add_row(f"{rate:.0%}", *(f"{n:,}" for n in by_limit.values()))
+    return show(
+        "Persons to attack in train and in control each, so that the upper limit (95 %) of the "
+        "residual risk stays under the limit where nothing leaks:",
+        table,
+        "Choose the control share so that there are as many: --control 0.2 keeps one in five.",
+    )
 
 
 @dataclass(frozen=True)

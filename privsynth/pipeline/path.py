@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from privsynth.errors import OutputError
+from privsynth.errors import AssessmentError, OutputError
 from privsynth.io import read_raw, write_parquet
 from privsynth.pipeline.folder import RunFolder, new_run, replaced, writing
 from privsynth.pipeline.job import Job, refuse_early
@@ -154,9 +154,10 @@ def _drawn(folder: RunFolder, schema: Schema) -> Table:
 
 
 def read_synthetic(source: Path, schema: Schema) -> Table:
-    """A synthetic table, in which keys and free text may be absent."""
+    """A synthetic table of any vendor; columns may be absent, which the assessment then says."""
     raw = read_raw(source)
-    free = set(schema.columns) - set(schema.modelled) - set(raw.column_names)
-    kept = {name: column for name, column in schema.columns.items() if name not in free}
-    narrow = Table.from_arrow(raw, schema.model_copy(update={"columns": kept}))
+    absent = [name for name in schema.columns if name not in raw.column_names]
+    if len(absent) == len(schema.columns):
+        raise AssessmentError(f"{source.name} holds no column of the schema")
+    narrow = Table.from_arrow(raw, schema.without(absent))
     return Table(schema, narrow.data, narrow.storage)

@@ -77,7 +77,9 @@ def assess(
     # Boosted trees on two spinning OpenMP threads are many times slower on a busy machine.
     with threadpool_limits(limits=1, user_api="openmp"):
         attacks = attack(tables, rng, progress)
-        scores = measure(tables, rng, progress)
+        groups = disclosure(tables)
+        tables, lacking = _shared(tables)
+        scores = (*lacking, *measure(tables, rng, progress))
         beside: tuple[fidelity.Result, ...] = ()
         if without_critic is not None:
             others = Tables(tables.train, tables.control, without_critic)
@@ -92,13 +94,24 @@ def assess(
         n_synthetic=tables.synthetic.n_rows,
         n_train_units=tables.train.n_units,
         n_control_units=tables.control.n_units,
-        groups=disclosure(tables),
+        groups=groups,
         profiles=profiles(tables),
         associations=associations(tables),
         synthetic_profiles=shown,
         synthetic_associations=related,
         seconds=round(time.perf_counter() - started, 1),
     )
+
+
+def _shared(tables: Tables) -> tuple[Tables, tuple[fidelity.Failure, ...]]:
+    """The tables on the columns that the synthetic one has, and a fact about those it lacks."""
+    lacking = [name for name in tables.schema.modelled if name not in tables.synthetic.columns]
+    if not lacking:
+        return tables, ()
+    reason = f"the synthetic table lacks {len(lacking)} columns: {', '.join(lacking)}"
+    fact = fidelity.Failure("columns", "Columns of the schema", reason)
+    three = (tables.train, tables.control, tables.synthetic)
+    return Tables(*(table.without(lacking) for table in three)), (fact,)
 
 
 def of_synthetic_alone(synthetic: Table) -> tuple[tuple[ColumnProfile, ...], Associations]:

@@ -128,6 +128,17 @@ class Schema(BaseModel):
         """Write the schema as TOML."""
         Path(path).write_text(self.to_toml(), encoding="utf-8")
 
+    def without(self, names: Iterable[str]) -> Schema:
+        """The schema without some columns, and without the rules that name one or may do so."""
+        gone = set(names)
+        if not gone:
+            return self
+        kept = {name: column for name, column in self.columns.items() if name not in gone}
+        rules = tuple(
+            rule for rule in self.constraints if (of := columns_of(rule)) and not gone & set(of)
+        )
+        return self.model_copy(update={"columns": kept, "constraints": rules})
+
     def with_role(self, role: Role) -> tuple[str, ...]:
         """The names of the columns with that role, in order."""
         return tuple(name for name, column in self.columns.items() if column.role == role)

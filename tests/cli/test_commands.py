@@ -238,6 +238,18 @@ def test_assess_needs_one_form_or_the_other(cli: Cli, ward: Ward, run_folder: Pa
     assert cli("assess", "--train", ward.csv()).code == 2
 
 
+def test_the_plan_says_how_many_persons_are_needed(cli: Cli) -> None:
+    done = cli("assess", "--plan")
+    assert done.code == 0
+    assert "1,241" in done.out  # at a control rate of 65 % and a limit of .09
+    (found,) = (
+        each["persons_a_side"]
+        for each in cli("assess", "--plan", "--json").json
+        if (each["control_rate"], each["limit"]) == (0.65, 0.09)
+    )
+    assert found == 1241
+
+
 def test_other_records_are_not_those_of_the_run(cli: Cli, ward: Ward, run_folder: Path) -> None:
     done = cli("assess", run_folder, "--data", ward.csv(ward.rows(110)))
     assert done.code == 1
