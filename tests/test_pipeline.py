@@ -345,15 +345,15 @@ def test_any_table_can_be_assessed() -> None:
 
 def test_what_a_vendors_table_lacks_is_said_and_the_rest_is_judged() -> None:
     train, control = ps.read_table(frame(300), SCHEMA).split(0.5, ps.rng(1))
-    lacking = train.without(["age", "died"])
+    lacking = train.without(["died"])
     report = ps.assess(train=train, control=control, synthetic=lacking)
     columns = next(fact for fact in report.evidence if fact.id == "fidelity.columns")
-    assert columns.reason == "the synthetic table lacks 2 columns: age, died"
+    assert columns.reason == "the synthetic table lacks died"
     copies = next(fact for fact in report.evidence if fact.id == "testing.copies_exact")
     assert copies.trial is not None
     assert copies.trial.member.hits
-    assert "age: the synthetic table lacks it" in str(copies.details["columns_left_out"])
-    assert not any(fact.column in ("age", "died") for fact in report.facts("fidelity"))
+    assert "died: the synthetic table lacks it" in str(copies.details["columns_left_out"])
+    assert not any(fact.column == "died" for fact in report.facts("fidelity"))
 
 
 def test_tables_that_do_not_fit_together() -> None:

@@ -108,7 +108,7 @@ def _shared(tables: Tables) -> tuple[Tables, tuple[fidelity.Failure, ...]]:
     lacking = [name for name in tables.schema.modelled if name not in tables.synthetic.columns]
     if not lacking:
         return tables, ()
-    reason = f"the synthetic table lacks {len(lacking)} columns: {', '.join(lacking)}"
+    reason = f"the synthetic table lacks {', '.join(lacking)}"
     fact = fidelity.Failure("columns", "Columns of the schema", reason)
     three = (tables.train, tables.control, tables.synthetic)
     return Tables(*(table.without(lacking) for table in three)), (fact,)
