@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from privsynth.report.report import RiskReport
 
 
+OnlyPlan = Annotated[
+    bool,
+    typer.Option(
+        "--plan",
+        help="Only say how many persons an attack must be tried on before it can show that "
+        "nothing leaks.",
+    ),
+]
+
+
 def assess(
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="The folder of a run.")
@@ -39,14 +49,7 @@ def assess(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where the report goes.")
     ] = None,
-    plan: Annotated[
-        bool,
-        typer.Option(
-            "--plan",
-            help="Only say how many persons an attack must be tried on before it can show that "
-            "nothing leaks.",
-        ),
-    ] = False,
+    plan: OnlyPlan = False,
     as_json: Json = False,
 ) -> None:
     """Attack and measure the table of a run (DIR --data), or any table (--train … --out)."""

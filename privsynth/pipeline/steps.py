@@ -140,10 +140,13 @@ def rows_asked(model: FittedSynthesizer, record: RunRecord) -> int:
 
 def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) -> RiskReport:
     """Assess the synthetic table, and write the controller's edition of the report."""
+    from privsynth.synth.losses import losses_of
+
     tables = _tables(fitted.train, fitted.control, synthetic)
     plain = fitted.model.without_training()
     without_critic = plain.sample(synthetic.n_rows, progress=progress) if plain else None
-    measured = measure(tables, np.random.default_rng(), progress, without_critic)
+    losses = losses_of(fitted.model)
+    measured = measure(tables, np.random.default_rng(), progress, without_critic, losses)
     made = provenance(fitted.model, fitted.record)
     report = build_report(tables.schema, fitted.model.guarantee, measured, made)
     write_report(folder.report, report)

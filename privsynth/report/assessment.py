@@ -13,6 +13,7 @@ from privsynth.fidelity.profiles import ColumnProfile, profiles
 from privsynth.progress import SILENT, Progress
 from privsynth.risk import base as risk
 from privsynth.risk.disclosure import Disclosure, disclosure
+from privsynth.risk.white_box import Losses
 from privsynth.table import Table, Tables
 
 if TYPE_CHECKING:
@@ -63,10 +64,12 @@ def assess(
     rng: np.random.Generator,
     progress: Progress = SILENT,
     without_critic: Table | None = None,
+    losses: Losses | None = None,
 ) -> Assessment:
     """Run every attack and metric on three tables, and take the figures for the charts.
 
-    `without_critic` is a synthetic table of the same fit, with its critic left out.
+    `without_critic` is a synthetic table of the same fit, with its critic left out; `losses` says
+    how badly records fit the generator.
     """
     from threadpoolctl import threadpool_limits
 
@@ -76,7 +79,7 @@ def assess(
     started = time.perf_counter()
     # Boosted trees on two spinning OpenMP threads are many times slower on a busy machine.
     with threadpool_limits(limits=1, user_api="openmp"):
-        attacks = attack(tables, rng, progress)
+        attacks = attack(tables, rng, progress, losses)
         groups = disclosure(tables)
         tables, lacking = _shared(tables)
         scores = (*lacking, *measure(tables, rng, progress))

@@ -40,14 +40,15 @@ CRITERIA: tuple[Criterion, ...] = (
         "membership",
         "Membership",
         "Can an attacker tell which of two persons was in the training data, by how close the "
-        "synthetic table comes to each?",
-        "The synthetic table does not come closer to training persons than to comparable persons "
-        "that the generator never saw.",
+        "synthetic table comes to each, or by how well the model fits each?",
+        "Neither the synthetic table nor the model fits training persons better than comparable "
+        "persons that the generator never saw.",
         "Pairs of a training and a control person in which the training person is named more "
         "often than a coin's toss would name it.",
-        "Each pair is one training and one control person, drawn by lot. The attacker sees the "
-        "table and not the model, and judges by the distance over all columns; a copied record "
-        "among a thousand persons escapes it, which is why copies are tested apart.",
+        "Each pair is one training and one control person, drawn by lot. Who holds the table "
+        "judges by the distance over all columns; a copied record among a thousand persons escapes that, "
+        "which is why copies are tested apart. Who holds the model judges by one loss; the model "
+        "stays with the controller.",
         "European Data Protection Board, Opinion 28/2024",
     ),
     Criterion(

@@ -163,6 +163,7 @@ def _measured(report: RiskReport) -> dict[str, Any]:
         "rare_rows": views.rare_rows(fidelity),
         "finding_rows": views.finding_rows(report),
         "group_rows": views.group_rows(report),
+        "has_white_box": any(f.id.startswith("testing.white_box") for f in report.evidence),
         "matrices": drawn.matrices(report),
         "matrix_table": drawn.matrix_table(report),
         "matrix_columns": drawn.matrix_columns(report),

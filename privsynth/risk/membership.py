@@ -83,7 +83,6 @@ def named(right: NDArray[np.bool_], n_pairs: int, **facts: Any) -> AttackResult:
     """The result of naming a member in some of `n_pairs` pairs; `facts` say which attack it is."""
     hits = Rate(int(right.sum()), len(right))
     return AttackResult(
-        threat_model=THREAT_MODEL,
         n_planned=hits.total,
         n_done=hits.total,
         member=Rate(hits.hits, n_pairs),
@@ -94,7 +93,7 @@ def named(right: NDArray[np.bool_], n_pairs: int, **facts: Any) -> AttackResult:
         persons=hits.hits,
         tool="privsynth",
         details={"pairs": n_pairs, "share_named_right": hits.value},
-        **facts,
+        **{"threat_model": THREAT_MODEL} | facts,
     )
 
 

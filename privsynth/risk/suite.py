@@ -11,13 +11,20 @@ from privsynth.errors import AssessmentError
 from privsynth.progress import SILENT, Progress
 from privsynth.risk.base import Attack, AttackResult, Failure, Result, attacks
 from privsynth.risk.statistics import holm
+from privsynth.risk.white_box import Losses, white_box
 from privsynth.table import Tables
 
 
 def run_suite(
-    tables: Tables, rng: np.random.Generator, progress: Progress = SILENT
+    tables: Tables,
+    rng: np.random.Generator,
+    progress: Progress = SILENT,
+    losses: Losses | None = None,
 ) -> tuple[Result, ...]:
     """The results of every registered attack, their p-values adjusted for each other.
+
+    `losses` says how badly records fit the generator, where there is one: then the model itself
+    is attacked as well.
 
     The adjusted value (Holm 1979) stands in `details["p_holm"]`. Nothing an attack meets in the
     tables is raised: it becomes a Failure.
@@ -41,7 +48,17 @@ def run_suite(
     for (name, make), seed in zip(chosen, seeds, strict=True):
         results.extend(_run(name, make, tables, np.random.default_rng(seed)))
         progress.advance(1, name)
+    if losses is not None:
+        results.extend(_by_model(tables, losses, rng))
     return adjusted(results)
+
+
+def _by_model(tables: Tables, losses: Losses, rng: np.random.Generator) -> tuple[Result, ...]:
+    try:
+        return white_box(tables, losses, rng)
+    except Exception as error:
+        reason = f"the attack stopped with {type(error).__name__}"
+        return (Failure("white_box", "Membership by the model", reason),)
 
 
 def adjusted(results: Sequence[Result]) -> tuple[Result, ...]:

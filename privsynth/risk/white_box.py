@@ -1,0 +1,101 @@
+"""White-box membership: which persons the fitted model itself fits best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privsynth.errors import Inconclusive
+from privsynth.risk.base import (
+    NO_CONTROL,
+    AttackResult,
+    Failure,
+    Rate,
+    Result,
+    ThreatModel,
+    timed,
+)
+from privsynth.risk.membership import named, names
+from privsynth.risk.statistics import MIN_TRIALS, compare
+from privsynth.table import Table, Tables
+
+Losses: TypeAlias = Callable[[Table], NDArray[Any]]
+"""How badly each record of a table fits the generator, (n_rows,): lower fits better."""
+
+THREAT_MODEL = ThreatModel(
+    attacker="somebody who holds the fitted model",
+    knowledge="the model's parameters and the records of two persons",
+    goal="which of the two was in the train table",
+)
+
+ALARM_RATE = 0.01
+"""The rate of false alarms at which members are counted: the tail is what a mean hides."""
+
+_MAX_PERSONS = 5_000
+
+
+def white_box(tables: Tables, losses: Losses, rng: np.random.Generator) -> tuple[Result, ...]:
+    """Names of members in pairs by the lower loss, and the members found at 1 % false alarms.
+
+    The model stays with the controller and is covered by the guarantee like the table: this is
+    what its thief could do. The threshold of the tail is set on one half of the control persons
+    and counted on the other (Carlini, Chien, Nasr, Song, Terzis and Tramer 2022).
+    """
+    sides = [_one_row_each(table, rng) for table in (tables.train, tables.control)]
+    n_pairs = min(side.n_rows for side in sides)
+    if n_pairs < 2 * MIN_TRIALS:
+        reason = NO_CONTROL if not tables.control.n_rows else f"only {n_pairs} persons on one side"
+        return (Failure("white_box", "Membership by the model", reason),)
+    members, controls = (losses(side) for side in sides)
+    return (
+        timed(lambda: _pairs(members[:n_pairs], controls[:n_pairs], rng)),
+        timed(lambda: _tail(members, controls)),
+    )
+
+
+def _pairs(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generator) -> AttackResult:
+    return named(
+        names(-members, -controls, rng),
+        len(members),
+        attack="white_box",
+        title="Membership by the model, all pairs",
+        criterion="membership",
+        threat_model=THREAT_MODEL,
+    )
+
+
+def _tail(members: NDArray[Any], controls: NDArray[Any]) -> AttackResult:
+    threshold = float(np.quantile(controls[::2], ALARM_RATE))
+    judged = controls[1::2]
+    member = Rate(int((members < threshold).sum()), len(members))
+    control = Rate(int((judged < threshold).sum()), len(judged))
+    excess, p = compare(member, control)
+    if isinstance(excess, Inconclusive):
+        p = None
+    return AttackResult(
+        attack="white_box_tail",
+        title="Membership by the model, at 1 % false alarms",
+        criterion="membership",
+        threat_model=THREAT_MODEL,
+        n_planned=member.total,
+        n_done=member.total,
+        member=member,
+        control=control,
+        prior=ALARM_RATE,
+        excess=excess,
+        p_value=p,
+        persons=member.hits,
+        tool="privsynth",
+    )
+
+
+def _one_row_each(table: Table, rng: np.random.Generator) -> Table:
+    """One row of each of some persons, drawn at random, in random order."""
+    if not table.n_rows:
+        return table
+    order = rng.permutation(table.n_rows)
+    _, first = np.unique(table.units()[order], return_index=True)
+    return table.take(rng.permutation(order[first])[:_MAX_PERSONS])
