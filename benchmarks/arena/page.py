@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from arena.summary import (
     cell_text,
     epsilon_text,
     groups,
+    leader,
     matches,
 )
 
@@ -43,12 +45,67 @@ def page(rows: Sequence[Row], pictures: Sequence[tuple[str, str]], limit_minutes
     parts = [
         words("head").format(limit=limit_minutes),
         scoreboard(matches(found)),
+        duels(found, "## Each of ours against the best peer of each figure\n", AGAINST_PEERS),
+        duels(found, "## What the others add to our own marginal\n", AGAINST_MARGINAL),
         *(f"![{title}]({path})\n" for title, path in pictures),
         *(dataset_section(name, list(there)) for name, there in _by_dataset(found)),
         words("notes"),
         provenance(rows),
     ]
     return "\n".join(parts)
+
+
+def duels(found: Sequence[Group], title: str, against: Against) -> str:
+    """Generators of ours one by one, each figure beside that of whoever they are held against."""
+    heads = " | ".join(f"{TITLES[figure]} | beside" for figure in against.figures)
+    lines = [
+        title,
+        "In bold where the mean of ours is better; the number of seeds stands in brackets. A lead "
+        "that is smaller than the spreads is no lead.\n",
+        f"| data | epsilon | generator | {heads} |",
+        f"| --- | --- | --- |{' ---: | --- |' * len(against.figures)}",
+    ]
+    for ours in found:
+        there = [g for g in found if (g.dataset, g.epsilon) == (ours.dataset, ours.epsilon)]
+        rivals = [other for other in there if against.is_rival(other)]
+        if against.is_judged(ours) and ours.done and any(rival.done for rival in rivals):
+            cells = [_duel(ours, rivals, figure) for figure in against.figures]
+            where = f"{ours.dataset} | {epsilon_text(ours.epsilon)} | {ours.generator}"
+            lines.append(f"| {where} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Against:
+    """Who is judged, against whom, and by which figures."""
+
+    figures: tuple[str, ...]
+    is_judged: Callable[[Group], bool]
+    is_rival: Callable[[Group], bool]
+
+
+AGAINST_PEERS = Against(
+    ("tvd2", "tvd3", "tstr_gb", "fit_cpu_s"),
+    lambda group: group.is_ours,
+    lambda group: not group.is_ours and not group.is_baseline,
+)
+AGAINST_MARGINAL = Against(
+    ("tvd3", "detection", "tstr_gb"),
+    lambda group: group.generator in ("diffusion", "gan"),
+    lambda group: group.generator == "marginal",
+)
+
+
+def _duel(ours: Group, rivals: Sequence[Group], figure: str) -> str:
+    """A figure of ours, and that of the best rival: bold where ours is better."""
+    rival, mine = leader(figure, rivals), ours.spread(figure)
+    theirs = rival.spread(figure) if rival else None
+    if rival is None or mine is None or theirs is None:
+        return "– | –"
+    text = f"{mine.text(figure)} ({len(mine.values)})"
+    if Match(ours.dataset, ours.epsilon, figure, ours, rival).margin > 0:
+        text = f"**{text}**"
+    return f"{text} | {theirs.text(figure)} ({len(theirs.values)}) {rival.generator}"
 
 
 def words(name: str) -> str:

@@ -157,6 +157,16 @@ def test_the_page_shows_losses_wins_and_what_did_not_finish(csv: Path) -> None:
     assert "it 1.0" in text
 
 
+def test_each_of_ours_stands_beside_the_best_peer_and_our_own_marginal(csv: Path) -> None:
+    results.put(csv, Cell("marginal", "parity3", 1.0, 0), values(0.05, 0.82, detection=0.4))
+    text = page(results.read(csv), [])
+    peers, own = text.split("## What the others add")
+    head = "| parity3 | 1 | diffusion | "
+    assert f"{head}.0311 (1) | .0232 ± .0014 (2) dpmm-mst | " in peers
+    assert "| **.810 (1)** | .720 ± .014 (2) dpmm-mst |" in peers
+    assert f"{head}.1000 (1) | .1000 (1) marginal | – | – | .810 (1) | .820 (1) marginal |" in own
+
+
 def test_a_baseline_leads_nowhere(csv: Path) -> None:
     results.put(csv, Cell("real", "parity3", math.inf, 0), values(0.001, 0.99))
     text = page(results.read(csv), [])
