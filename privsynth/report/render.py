@@ -133,6 +133,7 @@ def _common(report: RiskReport) -> dict[str, Any]:
         "context_titles": _CONTEXT,
         "synthetic_rows": rows,
         "columns": views.column_rows(report.subject),
+        "safe_harbor_rows": views.safe_harbor_rows(report.subject),
         "identifier_columns": views.identifier_columns(report.subject),
         "versions": sorted(provenance["versions"].items()),
         "parameters": [(k, number(v)) for k, v in provenance["parameters"].items()],

@@ -14,6 +14,7 @@ from privsynth.schema import (
     Schema,
     TextColumn,
 )
+from privsynth.schema.safe_harbor import safe_harbor
 
 _SOURCES = {
     "declared": "declared",
@@ -31,6 +32,10 @@ def subject_of(schema: Schema) -> dict[str, Any]:
         "unit": PrivacyUnit.of(schema).describe(),
         "row_count": schema.privacy.row_count,
         "n_rules": len(schema.constraints),
+        "safe_harbor": [
+            {"class": each.letter, "title": each.title, "columns": dict(each.columns)}
+            for each in safe_harbor(schema)
+        ],
         "columns": [
             {
                 "name": name,

@@ -181,6 +181,18 @@ def meaning_rows(dp: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def safe_harbor_rows(subject: Mapping[str, Any]) -> list[Row]:
+    """HIPAA's eighteen classes, with the columns that fall under each."""
+    return [
+        (
+            each["class"],
+            each["title"],
+            "; ".join(f"{name}: {became}" for name, became in each["columns"].items()) or "none",
+        )
+        for each in subject["safe_harbor"]
+    ]
+
+
 def column_rows(subject: Mapping[str, Any]) -> list[Row]:
     """The columns as the schema declares them."""
     return [
