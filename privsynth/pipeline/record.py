@@ -54,7 +54,10 @@ class Split:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What run.json holds; it stays with the controller."""
+    """What run.json holds; it stays with the controller.
+
+    `tests` commits to the attacks and limits by which the table will be judged.
+    """
 
     run_id: str
     created: str
@@ -64,6 +67,7 @@ class RunRecord:
     choice: Choice
     split: Split
     rows: int | None
+    tests: str = ""
 
     def save(self, path: Path) -> None:
         """Write the record as JSON."""

@@ -25,7 +25,15 @@ from privsynth.privacy.noise import NoiseSource
 from privsynth.progress import SILENT, Progress
 from privsynth.release.release import write_report
 from privsynth.report.assessment import assess as measure
-from privsynth.report.report import Provenance, RiskReport, build_report
+from privsynth.report.policy import Policy
+from privsynth.report.report import (
+    TESTS_AS_RUN,
+    TESTS_BEFORE,
+    Provenance,
+    RiskReport,
+    build_report,
+)
+from privsynth.risk.registration import registration
 from privsynth.schema import Schema
 from privsynth.schema.viability import Viability, viability
 from privsynth.synth.constraints import require_constraints
@@ -114,6 +122,7 @@ def _record(table: Table, name: str, job: Job, choice: Choice, split: Split) -> 
         choice=choice,
         split=split,
         rows=job.rows or _rows_by_default(table, job),
+        tests=registration(Policy().excess_limit),
     )
 
 
@@ -215,7 +224,12 @@ def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
         ledger_entry=model.entry_id,
         records=size_of(model),
         commands=(record.job.command(record.data),),
-        hashes={"train, salted": record.split.train, "control, salted": record.split.control},
+        hashes={
+            "train, salted": record.split.train,
+            "control, salted": record.split.control,
+            TESTS_BEFORE: record.tests,
+            TESTS_AS_RUN: registration(Policy().excess_limit),
+        },
     )
 
 

@@ -53,6 +53,11 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+TESTS_BEFORE = "attacks and limits, before the fit"
+TESTS_AS_RUN = "attacks and limits, as run"
+"""Hashes that are equal where nobody chose attacks or limits by their results."""
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Which run made the table: what another person needs to do it again.

@@ -9,7 +9,7 @@ from typing import Any
 from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
 from privsynth.report.facts import INCONCLUSIVE, SIGNS, Claim, Fact, Interval, Proportion
 from privsynth.report.format import at_most, cell, number, percent, percent_at_most, rate
-from privsynth.report.report import RiskReport
+from privsynth.report.report import TESTS_AS_RUN, TESTS_BEFORE, RiskReport
 
 Row = Sequence[object]
 
@@ -229,11 +229,23 @@ def residual(report: RiskReport) -> list[str]:
     ]
     return [
         *lines,
+        *_changed_tests(report),
         "An attack that was not tried may do better than those that were. The attacks here are "
         "run by one attacker on one table.",
         "Persons of a small group share what the table says of the group, whether or not they are "
         "in the data.",
         "A further release from the same records adds to what is spent; the ledger holds the sum.",
+    ]
+
+
+def _changed_tests(report: RiskReport) -> list[str]:
+    """A line where attacks or limits are not those that were fixed before the fit."""
+    hashes = (report.provenance.get("controller") or {}).get("hashes", {})
+    if hashes.get(TESTS_BEFORE) == hashes.get(TESTS_AS_RUN):
+        return []
+    return [
+        "The attacks, their numbers or the limits are not those that were registered before the "
+        "fit: they may have been chosen by their results."
     ]
 
 

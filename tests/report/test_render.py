@@ -9,7 +9,8 @@ from privsynth.fidelity.base import Score
 from privsynth.fidelity.dependence import Associations
 from privsynth.fidelity.profiles import ColumnProfile
 from privsynth.report.render import render_html
-from privsynth.report.report import Provenance, build_report
+from privsynth.report.report import TESTS_AS_RUN, TESTS_BEFORE, Provenance, build_report
+from privsynth.report.views import residual
 from privsynth.risk.base import Rate, Risk
 from privsynth.schema import Schema
 
@@ -156,6 +157,15 @@ def test_a_verdict_is_a_word_and_a_sign(pages):
         ("?", "inconclusive"),
         ("–", "declared"),
     }
+
+
+def test_attacks_that_were_changed_after_the_fit_are_told(example):
+    words = "are not those that were registered before the fit"
+    for before, told in (("a", False), ("b", True)):
+        hashes = {TESTS_BEFORE: before, TESTS_AS_RUN: "a"}
+        provenance = replace(example.PROVENANCE, hashes=hashes)
+        report = build_report(example.SCHEMA, example.guarantee(), example.assessment(), provenance)
+        assert (words in " ".join(residual(report))) is told
 
 
 def test_small_groups_stand_in_the_controllers_edition_alone(pages):
