@@ -15,6 +15,8 @@ LEAST_P = 1e-6
 class Finding:
     """Whether a check passed, with the figure that decided it in words.
 
+    `stopped` says that an error ended it: it has not passed, and has noticed nothing either.
+
     >>> Finding("noise of steps", True, "p = 0.31").passed
     True
     """
@@ -23,6 +25,7 @@ class Finding:
     passed: bool
     figure: str
     seconds: float = field(default=0.0, compare=False)
+    stopped: bool = False
 
 
 Probe: TypeAlias = Callable[[], tuple[bool, str]]
@@ -44,11 +47,13 @@ class Check:
     def run(self) -> Finding:
         """The finding; a probe that stops with an error has not passed."""
         started = time.perf_counter()
+        stopped = False
         try:
             passed, figure = self.probe()
         except Exception as error:
-            passed, figure = False, f"stopped with {type(error).__name__}"
-        return Finding(self.name, passed, figure, round(time.perf_counter() - started, 3))
+            passed, figure, stopped = False, f"stopped with {type(error).__name__}", True
+        seconds = round(time.perf_counter() - started, 3)
+        return Finding(self.name, passed, figure, seconds, stopped)
 
 
 def two_sided(square: float, n: int) -> float:

@@ -17,10 +17,12 @@ import numpy as np
 from privsynth.audit.base import Finding
 from privsynth.audit.canaries import CanaryAudit, canary_audit
 from privsynth.audit.fits import score_of_world
-from privsynth.audit.matrix import Kill, checks_of, conformance, kill_matrix
+from privsynth.audit.matrix import Kill, applies, checks_of, conformance, kill_matrix
+from privsynth.audit.mutants import MUTANTS
 from privsynth.audit.worlds import WorldAudit, judge, run_worlds
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.progress import SILENT, Progress
+from privsynth.synth.preset import load_preset, preset_names
 
 FORMAT = "privsynth/certificate/1"
 WORLD_BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-5)
@@ -43,6 +45,7 @@ class Certificate:
     kills: tuple[Kill, ...]
     canaries: CanaryAudit
     worlds: WorldAudit | None = None
+    not_planted: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -74,6 +77,7 @@ class Certificate:
             "format": FORMAT,
             "version": version("privsynth"),
             "code": code_hash(),
+            "packages": packages(),
             "passed": self.passed,
             "faults": list(self.faults),
             **asdict(self),
@@ -111,19 +115,27 @@ def certify(
     kills = kill_matrix(preset, progress)
     worlds = _worlds(preset, n_worlds, kept, progress) if n_worlds else None
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Certificate(preset, now, findings, kills, canaries, worlds)
+    left_out = tuple(each.title for each in MUTANTS if not applies(each, preset))
+    return Certificate(preset, now, findings, kills, canaries, worlds, left_out)
 
 
 def _worlds(preset: str, n_runs: int, kept: Path | None, progress: Progress) -> WorldAudit:
     score = partial(score_of_world, preset, WORLD_BUDGET)
-    inside, outside = run_worlds(score, n_runs, kept, progress)
+    inside, outside = run_worlds(score, n_runs, kept, code_hash(), progress)
     return judge(inside, outside, WORLD_BUDGET.epsilon, WORLD_BUDGET.delta)
 
 
 def code_hash() -> str:
-    """One hash over every source file of the package: what the certificate holds for."""
+    """One hash over every source file of the package, the presets, and what they stand on."""
     root = Path(str(files("privsynth")))
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    settings = {name: repr(load_preset(name)) for name in preset_names()}
+    digest.update(json.dumps([settings, packages()], sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def packages() -> dict[str, str]:
+    """The versions of the packages that the noise and the accounting rest on."""
+    return {name: version(name) for name in ("torch", "opacus", "dp-accounting", "numpy")}

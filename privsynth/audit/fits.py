@@ -1,16 +1,15 @@
 """Checks of a generator's whole fit: nothing of a record passes by but what was charged.
 
-The fits are small: few rounds, few steps, few rows. What is checked holds at any size, because
-none of the settings that are cut down here decides what the records are asked.
+The fits are small. What is cut down (rounds, steps, widths, rows of the teacher) and the share
+that DP-SGD gets follow from public facts alone, so that what holds here holds at any size.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,152 +17,133 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.audit.base import Check
+from privsynth.audit.small import BUDGET, DECLARED, LEARNED, fit, table
 from privsynth.privacy import dpsgd, mechanisms
 from privsynth.privacy.accountant import epsilon_of
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import NoiseSource, SecretNoise, SeededNoise
-from privsynth.privacy.plan import DpSgdEvent, GaussianEvent, Mechanism, PrivacyPlan
-from privsynth.schema import Schema
-from privsynth.synth import diffusion, gan, marginal, maxent
-from privsynth.synth import project as projection
-from privsynth.synth.base import FittedSynthesizer, Synthesizer
-from privsynth.synth.preset import load_preset
+from privsynth.privacy.plan import DpSgdEvent, GaussianEvent, Mechanism
+from privsynth.synth.pairs import PairCounter
 from privsynth.table import Table
 
-N_PERSONS, MAX_ROWS = 300, 3
-BUDGET = PrivacyBudget(epsilon=8.0, delta=1e-5)
-
-_SCHEMA = {
-    "dataset": {"id": "audit"},
-    "privacy": {"unit": "person", "max_rows_per_unit": MAX_ROWS},
-    "columns": {
-        "person": {"kind": "id"},
-        "age": {"kind": "integer", "lower": 0, "upper": 99, "missing": True},
-        "cost": {"kind": "numeric", "lower": 0, "upper": 1000, "granularity": 0.5},
-        "ward": {"kind": "categorical", "categories": ["a", "b", "c", "d"]},
-        "late": {"kind": "boolean", "role": "target"},
-    },
-}
-
-
-def table(seed: int) -> Table:
-    """Persons with 1 to 3 rows each; the seed decides what is in them, and nothing else.
-
-    As many rows a person for any seed: chance that is drawn row by row then runs alike.
-    """
-    import pandas as pd
-
-    rng = np.random.default_rng(seed)
-    person = np.repeat(np.arange(N_PERSONS), 1 + np.arange(N_PERSONS) % MAX_ROWS)
-    age = rng.integers(0, 40 + 10 * seed, len(person)).astype(float)
-    frame = pd.DataFrame(
-        {
-            "person": [f"P{number}" for number in person],
-            "age": np.where(rng.random(len(person)) < 0.1, np.nan, age),
-            "cost": np.round(rng.exponential(50 + 40 * seed, len(person)) * 2).clip(0, 2000) / 2,
-            "ward": rng.choice(["a", "b", "c", "d"], len(person), p=[0.7, 0.2, 0.05, 0.05]),
-            "late": rng.random(len(person)) < 0.2 + 0.1 * seed,
-        }
-    )
-    return Table.from_pandas(frame, Schema.parse(_SCHEMA))
-
-
-def small(preset: str) -> Synthesizer:
-    """The preset with the steps and sizes cut down that decide nothing about privacy."""
-    made = load_preset(preset)
-    wanted = {"taught_steps": 3, "taught_batch": 16, "steps": 6, "width": 8, "tuning_width": 8}
-    fields = {each.name for each in dataclasses.fields(made)}
-    return dataclasses.replace(made, **{k: v for k, v in wanted.items() if k in fields})
-
-
-@contextmanager
-def in_small() -> Iterator[None]:
-    """Fewer rounds and particles; DP-SGD has a share although the table is small."""
-    with ExitStack() as stack:
-        for module, name, value in (
-            (marginal, "_FIRST_ROUNDS", 2),
-            (marginal, "ROUNDS", 3),
-            (marginal, "_PARTICLES", (100, 100)),
-            (diffusion, "_TEACHER_ROWS", 200),
-            (diffusion, "_TRIED_ROWS", 200),
-            (diffusion, "training_share", lambda *_: 0.3),
-            (gan, "_TEACHER_ROWS", 200),
-            (maxent, "_SWEEPS", 1),
-            (projection, "_POOL_ROWS", (200, 200)),
-            (projection, "_FITTED_ROWS", (200, 200)),
-        ):
-            stack.enter_context(mock.patch.object(module, name, value))
-        yield
-
-
-def fit(
-    preset: str, train: Table, noise: NoiseSource, folder: Path, budget: PrivacyBudget = BUDGET
-) -> FittedSynthesizer:
-    """A small fit, with a ledger of its own and chance that is the same each time."""
-    ledger = Ledger(folder / "ledger.sqlite")
-    with in_small():
-        return small(preset).fit(
-            train, budget, ledger=ledger, noise=noise, rng=np.random.default_rng(5)
-        )
-
-
-def score_of_world(preset: str, budget: PrivacyBudget, with_person: bool) -> float:
-    """How much of one odd person a small fit shows, with that person among the records or not.
-
-    The attacker sees the whole model: the shares that its codebook gives to the person's codes.
-    """
-    everyone = table(1)
-    odd = everyone.frame()
-    odd.loc[odd["person"] == "P0", ["age", "cost", "ward"]] = [99, 1000.0, "d"]
-    train = Table.from_pandas(odd if with_person else odd[odd["person"] != "P0"], everyone.schema)
-    person = Table.from_pandas(odd[odd["person"] == "P0"], everyone.schema)
-    with tempfile.TemporaryDirectory() as folder:
-        codebook = fit(preset, train, SecretNoise(), Path(folder), budget).codebook
-    codes = codebook.encode(person)[0]
-    return float(sum(s[c] for s, c in zip(codebook.shares.values(), codes, strict=True)))
+_N_BOUND_BINS = mechanisms._exponential_edges().size - 1
+_KEYS = ("entry_id", "created", "ledger_entry")
+_SEED = 987_654_321
 
 
 def records_decide_nothing_else(preset: str) -> tuple[bool, str]:
-    """With canned answers to all that was charged, two tables give one and the same generator.
+    """With canned answers to all that was charged, two tables give one and the same model folder.
 
     What is read of the records beside the mechanisms (bins, categories, a moment to stop,
-    conditions) would make the two differ.
+    conditions, who has how many rows) would make the two differ.
     """
-    kept = []
-    with _canned(), tempfile.TemporaryDirectory() as folder:
-        for seed in (1, 2):
-            fitted = fit(preset, table(seed), SeededNoise(3), Path(folder) / str(seed))
-            kept.append((fitted.tensors(), json.dumps(fitted.codebook.to_dict(), default=str)))
-    (one, first), (two, second) = kept
-    differ = [name for name in one if name not in two or not np.array_equal(one[name], two[name])]
-    same = not differ and first == second and len(one) == len(two)
-    codebooks = "equal" if first == second else "not equal"
-    return same, f"{len(one)} tensors, {len(differ)} differ; codebooks {codebooks}"
+    differ: list[str] = []
+    n_compared = 0
+    for document in (DECLARED, LEARNED):
+        with _canned(), tempfile.TemporaryDirectory() as folder:
+            one, two = (
+                _saved(preset, table(seed, document), Path(folder) / str(seed)) for seed in (1, 2)
+            )
+        n_compared += len(one)
+        differ += [name for name in {*one, *two} if not _same(one.get(name), two.get(name))]
+    return not differ, f"{len(differ)} of {n_compared} saved parts differ"
+
+
+def _saved(preset: str, train: Table, folder: Path) -> dict[str, Any]:
+    """Everything that a fit writes down, by name, but for its number and time."""
+    from safetensors.numpy import load_file
+
+    fit(preset, train, SeededNoise(3), folder).save(folder / "model")
+    text = (folder / "model" / "model.json").read_text(encoding="utf-8")
+    document = {key: value for key, value in json.loads(text).items() if key not in _KEYS}
+    return document | load_file(folder / "model" / "weights.safetensors")
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(two, np.ndarray):
+        return np.array_equal(one, two)
+    return bool(one == two)
 
 
 @contextmanager
 def _canned() -> Iterator[None]:
-    """Mechanisms that answer alike whatever the records, with their noise as it is."""
+    """Mechanisms that look at the records as ever, and answer alike whatever they hold."""
 
-    def counted(cells: Any, n_cells: int, steps: Any) -> Any:
-        return np.full(n_cells, 40 * int(np.max(steps, initial=1)), dtype=np.int64)
+    def counted(cells: Any, n_cells: int, steps: Any) -> NDArray[np.int64]:
+        counts = np.full(n_cells, 40 * int(np.max(steps, initial=1)), dtype=np.int64)
+        if n_cells == _N_BOUND_BINS:  # bounds from 1 to 64
+            counts[: n_cells // 2 + 21] = 0
+            counts[n_cells // 2 + 27 :] = 0
+        return counts
+
+    def distinct(labels: Any) -> tuple[list[str], NDArray[np.int64]]:
+        return ["a", "b"], np.zeros(len(labels), dtype=np.int64)
 
     def summed(layers: Any, loss: Any, units: Any, **settings: Any) -> Any:
-        return {
-            p: p.detach() * 0.01
-            for layer in layers.values()
-            for p in layer.parameters()
-            if p.requires_grad
-        }
+        if len(units):
+            loss(units)  # what it may note down of the records would show later
+        trained = (p for layer in layers.values() for p in layer.parameters() if p.requires_grad)
+        return {p: p.detach() * 0.01 for p in trained}
 
     with (
         mock.patch.object(mechanisms, "_count", counted),
+        mock.patch.object(mechanisms, "_distinct", distinct),
         mock.patch.object(dpsgd, "clipped_sum", summed),
     ):
         yield
+
+
+def contribution_in_a_fit(preset: str) -> tuple[bool, str]:
+    """One person of three rows moves each answer of a whole fit by 1 at most.
+
+    The questions of two fits are the same, since their answers are canned; what would have been
+    answered is kept, with the person and without.
+    """
+    everyone = table(1)
+    person = _one_with_rows(everyone, 3)
+    asked: list[list[NDArray[np.float64]]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, rows in enumerate((np.ones(everyone.n_rows, dtype=bool), ~person)):
+            with _canned(), _keeping() as kept:
+                train = everyone.take(np.flatnonzero(rows))
+                fit(preset, train, SeededNoise(3), Path(folder) / str(number))
+            asked.append(kept)
+    if len(asked[0]) != len(asked[1]):
+        return False, f"{len(asked[0])} and {len(asked[1])} questions"
+    moves = [float(np.linalg.norm(one - two)) for one, two in zip(*asked, strict=True)]
+    return max(moves) <= 1 + 1e-6, f"largest move {max(moves):.4f} in {len(moves)} answers"
+
+
+def _one_with_rows(table: Table, n_rows: int) -> NDArray[np.bool_]:
+    units = table.units()
+    return np.asarray(units == np.flatnonzero(np.bincount(units) == n_rows)[0])
+
+
+@contextmanager
+def _keeping() -> Iterator[list[NDArray[np.float64]]]:
+    """The true answers, in units."""
+    kept: list[NDArray[np.float64]] = []
+    count, weigh = mechanisms._count, mechanisms._whole_weights
+    scale = [1]
+
+    def weighed(n_rows: int, weights: Any, max_rows: int, grid: Any) -> Any:
+        scale[0] = grid.scale
+        return weigh(n_rows, weights, max_rows, grid)
+
+    def counted(cells: Any, n_cells: int, steps: Any) -> Any:
+        true = np.bincount(cells + 1, steps, minlength=n_cells + 1)[1:]
+        kept.append(true / scale[0])
+        return count(cells, n_cells, steps)
+
+    with (
+        mock.patch.object(mechanisms, "_whole_weights", weighed),
+        mock.patch.object(mechanisms, "_count", counted),
+    ):
+        yield kept
 
 
 @dataclass
@@ -175,9 +155,12 @@ class _Observed:
     noises: set[float] = field(default_factory=set)
     rates: set[tuple[int, float]] = field(default_factory=set)
 
-    @property
-    def steps(self) -> int:
-        return self.sums
+    def mechanisms(self) -> Iterator[Mechanism]:
+        """The same as the accountant would be told."""
+        yield Mechanism("answers", "observed", GaussianEvent(self.precision**-0.5))
+        if self.sums:
+            rate = max(rate for _, rate in self.rates)
+            yield Mechanism("steps", "observed", DpSgdEvent(rate, min(self.noises), self.sums))
 
 
 @contextmanager
@@ -218,21 +201,14 @@ def observed_is_charged(preset: str) -> tuple[bool, str]:
         train = table(1)
         fit(preset, train, SecretNoise(), Path(folder))
         (entry, *_) = Ledger(Path(folder) / "ledger.sqlite").entries()
-        assert entry.plan is not None
-    units = {n for n, _ in seen.rates}
-    costs = epsilon_of(_as_plan(seen).mechanisms, BUDGET.delta)
+    assert entry.plan is not None
+    costs = epsilon_of(seen.mechanisms(), BUDGET.delta)
     charged = epsilon_of(entry.plan.mechanisms, BUDGET.delta)
-    by_person = units <= {train.n_units}
-    figure = f"observed epsilon {costs:.3f}, charged {charged:.3f}"
-    return by_person and costs <= charged * 1.01, figure + ("" if by_person else "; rows as units")
-
-
-def _as_plan(seen: _Observed) -> PrivacyPlan:
-    found = [Mechanism("answers", "observed", GaussianEvent(seen.precision**-0.5))]
-    if seen.sums:
-        rate, noise = max(rate for _, rate in seen.rates), min(seen.noises)
-        found.append(Mechanism("steps", "observed", DpSgdEvent(rate, noise, seen.sums)))
-    return PrivacyPlan(tuple(found), BUDGET)
+    by_person = {n for n, _ in seen.rates} <= {train.n_units}
+    figure = f"observed epsilon {costs:.4f}, charged {charged:.4f}"
+    # Sigma squared is rounded up to whole steps, and parts of a split give 1e-9 back.
+    within = costs <= charged * (1 + 1e-4)
+    return by_person and within, figure + ("" if by_person else "; rows as units")
 
 
 def ledger_comes_first(preset: str) -> tuple[bool, str]:
@@ -256,15 +232,17 @@ class _StoppedError(Exception):
 
 
 def no_seed_is_written(preset: str) -> tuple[bool, str]:
-    """The saved generator names no seed, and seeded noise voids its guarantee."""
+    """No file of the fit names a seed, and seeded noise voids its guarantee."""
     with tempfile.TemporaryDirectory() as folder:
-        fitted = fit(preset, table(1), SeededNoise(987_654_321), Path(folder))
+        fitted = fit(preset, table(1), SeededNoise(_SEED), Path(folder))
         fitted.save(Path(folder) / "model")
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        holding = [path.name for path in files if str(_SEED).encode() in path.read_bytes()]
         text = (Path(folder) / "model" / "model.json").read_text(encoding="utf-8")
     named = [key for key in _keys(json.loads(text)) if "seed" in key.lower()]
     void = any("seed" in fault for fault in fitted.guarantee.void)
-    passed = not named and "987654321" not in text and void
-    return passed, f"{len(named)} fields name a seed; seeded noise {'voids' if void else 'stands'}"
+    figure = f"{len(named)} fields name a seed; seeded noise {'voids' if void else 'stands'}"
+    return not named and not holding and void, figure
 
 
 def _keys(document: Any) -> Iterator[str]:
@@ -277,11 +255,49 @@ def _keys(document: Any) -> Iterator[str]:
             yield from _keys(value)
 
 
+def score_of_world(preset: str, budget: PrivacyBudget, with_person: bool) -> float:
+    """How much the answers of a small fit speak for one odd person of three rows being there.
+
+    The attacker sees every noisy pair, each with its precision: the log-likelihood ratio of the
+    person's cells, which is the best that can be made of them (Neyman and Pearson 1933).
+    """
+    everyone = table(1)
+    odd = everyone.frame()
+    is_odd = _one_with_rows(everyone, 3)
+    odd.loc[is_odd, ["age", "cost", "ward"]] = [99, 1000.0, "d"]
+    odd.loc[is_odd, "late"] = True
+    kept = odd if with_person else odd[~is_odd]
+    train = Table.from_pandas(kept, everyone.schema)
+    person = Table.from_pandas(odd[is_odd], everyone.schema)
+    scores: list[float] = []
+    measure = PairCounter.measure
+
+    def measured(self: PairCounter, name: str, weights: Any) -> Any:
+        found = measure(self, name, weights)
+        codes = self.codebook.encode(person)[0]
+        cells = np.cumsum([0, *found.sizes[:-1]]) + codes
+        shares = found.shares.numpy()[np.ix_(cells, cells)] * self.n_units
+        scores.append(float(np.triu(shares * found.precision.numpy() / self.n_units**2, 1).sum()))
+        return found
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(PairCounter, "measure", measured),
+    ):
+        fit(preset, train, SecretNoise(), Path(folder), budget)
+    return sum(scores)
+
+
 _PROBES: tuple[tuple[str, str, Callable[[str], tuple[bool, str]]], ...] = (
     (
         "records decide nothing else",
         "beside what was charged, the records decide nothing",
         records_decide_nothing_else,
+    ),
+    (
+        "contribution in a fit",
+        "one person moves each answer of a fit by 1 at most",
+        contribution_in_a_fit,
     ),
     ("observed is charged", "what was done costs what was charged", observed_is_charged),
     ("ledger first", "the ledger holds the charge before the first question", ledger_comes_first),

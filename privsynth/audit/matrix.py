@@ -9,6 +9,7 @@ from privsynth.audit import counts, fits, steps
 from privsynth.audit.base import Check, Finding
 from privsynth.audit.mutants import MUTANTS, Mutant
 from privsynth.progress import SILENT, Progress
+from privsynth.synth.preset import load_preset
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Kill:
         return not self.killed_by
 
 
+def applies(mutant: Mutant, preset: str) -> bool:
+    """Whether the defect can be planted in that preset's fit."""
+    return not mutant.generators or load_preset(preset).name in mutant.generators
+
+
 def checks_of(preset: str) -> tuple[Check, ...]:
     """All checks of a build as far as that preset uses it."""
     return (*steps.CHECKS, *counts.CHECKS, *fits.checks(preset))
@@ -43,7 +49,7 @@ def conformance(preset: str, progress: Progress = SILENT) -> tuple[Finding, ...]
 
 def kill_matrix(preset: str, progress: Progress = SILENT) -> tuple[Kill, ...]:
     """Which checks notice each mutant that can break the preset."""
-    mutants = [each for each in MUTANTS if not each.presets or preset in each.presets]
+    mutants = [each for each in MUTANTS if applies(each, preset)]
     progress.stage(f"breaking {preset} on purpose", len(mutants))
     return tuple(_kills(mutants, checks_of(preset), progress))
 
@@ -53,7 +59,8 @@ def _kills(
 ) -> Iterator[Kill]:
     for mutant in mutants:
         with mutant.patch():
-            red = tuple(check.name for check in checks if not check.run().passed)
+            found = [check.run() for check in checks]
+        red = tuple(each.check for each in found if not each.passed and not each.stopped)
         progress.advance(1, mutant.name)
         yield Kill(mutant.name, mutant.title, red)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,108 +17,133 @@ from privsynth.privacy.noise import NoiseSource, SecretNoise, SeededNoise
 from privsynth.privacy.plan import DpSgdEvent
 from privsynth.privacy.spending import Training
 
-N_FREE = 1_000
-"""Coordinates whose gradient is 0 whatever the records say: they move by noise alone."""
-
-_N_UNITS, _CLIP = 40, 0.5
+_N_UNITS, _CLIP, _VIEWS, _WIDTH = 40, 0.5, 4, 30
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What steps did: moves of the free coordinates, (steps, N_FREE), and the batch sizes."""
+    """What steps did: the moves of each parameter, (steps, size), and who was in each batch."""
 
-    moves: NDArray[np.float64]
-    sizes: tuple[int, ...]
+    moves: tuple[NDArray[np.float64], ...]
+    batches: tuple[NDArray[np.int64], ...]
 
 
-def seen(token: Training, noise: NoiseSource, clip: float = _CLIP) -> Seen:
-    """Every step that the token allows, on units with large gradients."""
-    x = torch.cat([torch.ones(_N_UNITS, 4), torch.zeros(_N_UNITS, N_FREE)], 1)
-    model = nn.Linear(4 + N_FREE, 1, bias=False)
-    trainer = dpsgd.make_trainer(
-        model,
-        torch.optim.SGD(model.parameters(), lr=1.0),
-        token,
-        _N_UNITS,
-        views=1,
-        max_grad_norm=clip,
-        noise=noise,
-    )
-    moves, sizes = list[NDArray[np.float64]](), list[int]()
+def _network() -> nn.Sequential:
+    """Two layers of one shape with biases, and a third: every kind of parameter of a denoiser."""
+    layers = [nn.Linear(_WIDTH, _WIDTH), nn.Linear(_WIDTH, _WIDTH), nn.Linear(_WIDTH, 1)]
+    return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
+
+
+def seen(token: Training, noise: NoiseSource) -> Seen:
+    """Every step that the token allows, on units whose loss is flat: noise alone moves anything."""
+    model = _network()
+    rows = torch.ones(_N_UNITS * _VIEWS, _WIDTH)
+    trainer = _trainer(model, token, _N_UNITS, noise)
+    moves: list[list[NDArray[np.float64]]] = []
+    batches: list[NDArray[np.int64]] = []
 
     def losses(units: Tensor) -> Tensor:
-        sizes[-1] = len(units)
-        pulled: Tensor = 1e3 * model(x[units])
-        return pulled.flatten()
+        batches[-1] = units.numpy().copy()
+        flat: Tensor = 0.0 * model(rows[: len(units) * _VIEWS])
+        return flat.flatten()
 
     while trainer.steps_left:
-        before = model.weight.detach().double().clone()
-        sizes.append(0)  # an empty batch asks for no loss
+        before = [p.detach().double().clone() for p in model.parameters()]
+        batches.append(np.empty(0, dtype=np.int64))  # an empty batch asks for no loss
         trainer.step(losses)
-        moves.append((model.weight.detach().double() - before)[0, 4:].numpy())
-    return Seen(np.array(moves), tuple(sizes))
+        after = [p.detach().double() for p in model.parameters()]
+        moves.append([(b - a).flatten().numpy() for a, b in zip(after, before, strict=True)])
+    return Seen(tuple(np.stack(each) for each in zip(*moves, strict=True)), tuple(batches))
+
+
+def _trainer(model: nn.Module, token: Training, n_units: int, noise: NoiseSource) -> dpsgd.Trainer:
+    sgd = torch.optim.SGD(model.parameters(), lr=1.0)
+    return dpsgd.make_trainer(
+        model, sgd, token, n_units, views=_VIEWS, max_grad_norm=_CLIP, noise=noise
+    )
 
 
 def noise_of_steps() -> tuple[bool, str]:
-    """Chi-square of the free coordinates: a tenth less noise than charged shows."""
+    """Chi-square of each parameter and of all together: a tenth less noise than charged shows."""
     event = DpSgdEvent(0.5, 1.3, 10)
-    moves = seen(Training(event, "probe"), SecretNoise()).moves
     deviation = event.noise_multiplier * _CLIP / (event.sample_rate * _N_UNITS)
-    p = two_sided(float(((moves / deviation) ** 2).sum()), moves.size)
-    return p > LEAST_P, f"p = {p:.2g} over {moves.size} coordinates"
+    found = [each / deviation for each in seen(Training(event, "probe"), SecretNoise()).moves]
+    together = np.concatenate([each.ravel() for each in found])
+    p_values = [two_sided(float((each**2).sum()), each.size) for each in (*found, together)]
+    figure = f"least p = {min(p_values):.2g} over {together.size} coordinates"
+    return min(p_values) > LEAST_P, figure
 
 
 def fresh_noise() -> tuple[bool, str]:
-    """Noise of two steps shares nothing."""
-    moves = seen(Training(DpSgdEvent(0.5, 1.0, 10), "probe"), SecretNoise()).moves
-    if not moves.std(axis=1).all():
+    """Noise of two steps shares nothing, nor that of two parameters of one shape."""
+    moves = seen(Training(DpSgdEvent(0.5, 1.0, 8), "probe"), SecretNoise()).moves
+    weights = np.concatenate([moves[0], moves[2]])  # (16, width²): both layers of one shape
+    if not weights.std(axis=1).all():
         return False, "a step without noise"
-    largest = float(np.abs(np.corrcoef(moves)[np.triu_indices(10, 1)]).max())
-    return largest < 6 / math.sqrt(N_FREE), f"largest correlation {largest:.3f}"
+    largest = float(np.abs(np.corrcoef(weights)[np.triu_indices(len(weights), 1)]).max())
+    return largest < 6.5 / _WIDTH, f"largest correlation {largest:.3f}"
 
 
 def contribution_of_a_unit() -> tuple[bool, str]:
-    """One unit more moves the sum by the clipping norm at most, whatever the others are."""
+    """One unit more moves all parameters together by the norm at most, whatever the others are.
+
+    Its views pull the same way, so that clipping each apart, or each layer apart, shows.
+    """
     largest = 0.0
     for size in (0.1, 1e3, 1e6):
-        alone, both = (_summed(torch.tensor(x)) for x in ([[1.0]], [[1.0], [-size]]))
-        largest = max(largest, float((both - alone).abs()), float(alone.abs()))
-    return largest <= _CLIP * (1 + 1e-6), f"{largest:.4f} at a norm of {_CLIP}"
+        alone, both = _summed([1e3]), _summed([1e3, -1e3 * size])
+        largest = max(largest, float((both - alone).norm()), float(alone.norm()))
+    return largest <= _CLIP * (1 + 1e-5), f"{largest:.4f} at a norm of {_CLIP}"
 
 
-def _summed(x: Tensor) -> Tensor:
-    """The noiseless clipped sum of a one-parameter model's gradients, by way of the trainer."""
-    model = nn.Linear(1, 1, bias=False)
-    trainer = dpsgd.make_trainer(
-        model,
-        torch.optim.SGD(model.parameters(), lr=1.0),
-        Training(DpSgdEvent(1.0, 1e-9, 1), "probe"),
-        len(x),
-        views=1,
-        max_grad_norm=_CLIP,
-        noise=SeededNoise(1),
-    )
-    before = model.weight.detach().clone()
-    trainer.step(lambda units: 1e3 * model(x[units]).flatten())
-    return (before - model.weight.detach()).flatten()[0] * len(x)
+def _summed(pulls: Sequence[float]) -> Tensor:
+    """The noiseless clipped sum of a network's gradients, by way of the trainer."""
+    generator = torch.Generator().manual_seed(1)
+    model = _network()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / 4)
+    both = torch.randn(2, _WIDTH, generator=generator)  # the same first unit, alone or not
+    rows = both[: len(pulls)].repeat_interleave(_VIEWS, 0)
+    pull = torch.tensor(pulls).repeat_interleave(_VIEWS)
+    token = Training(DpSgdEvent(1.0, 1e-9, 1), "probe")
+    trainer = _trainer(model, token, len(pulls), SeededNoise(1))
+    before = torch.cat([p.detach().flatten().double() for p in model.parameters()])
+
+    def losses(units: Tensor) -> Tensor:
+        chosen = (units[:, None] * _VIEWS + torch.arange(_VIEWS)).flatten()
+        found: Tensor = pull[chosen] * model(rows[chosen]).flatten()
+        return found
+
+    trainer.step(losses)
+    after = torch.cat([p.detach().flatten().double() for p in model.parameters()])
+    return (before - after) * len(pulls)
 
 
 def poisson_batches() -> tuple[bool, str]:
-    """Batch sizes vary as independent coin tosses make them vary: no fixed size, right mean."""
-    rate, steps = 0.3, 400
-    sizes = np.array(seen(Training(DpSgdEvent(rate, 1.0, steps), "probe"), SecretNoise()).sizes)
-    variance = _N_UNITS * rate * (1 - rate)
-    off = abs(sizes.mean() - _N_UNITS * rate) / math.sqrt(variance / steps)
-    ratio = float(sizes.var() / variance)
-    return off < 5.5 and 0.6 < ratio < 1.5, f"mean off by {off:.1f} sigma, variance x {ratio:.2f}"
+    """Each unit joins each batch by a coin of its own: sizes, units and successive batches."""
+    rate, steps = 0.3, 300
+    batches = seen(Training(DpSgdEvent(rate, 1.0, steps), "probe"), SecretNoise()).batches
+    joined = np.zeros((steps, _N_UNITS))
+    for row, batch in zip(joined, batches, strict=True):
+        row[batch] = 1
+    variance = rate * (1 - rate)
+    sizes = joined.sum(1)
+    ratio = float(sizes.var() / (_N_UNITS * variance))
+    by_unit = (joined.sum(0) - steps * rate) / math.sqrt(steps * variance)
+    p = two_sided(float((by_unit**2).sum()), _N_UNITS)
+    apart = joined - rate
+    again = float((apart[:-1] * apart[1:]).sum() / math.sqrt((steps - 1) * _N_UNITS) / variance)
+    passed = p > LEAST_P and 0.55 < ratio < 1.55 and abs(again) < 6
+    return passed, f"p = {p:.2g} over units, variance x {ratio:.2f}, overlap {again:+.1f} sigma"
 
 
 def empty_batches() -> tuple[bool, str]:
     """A batch of nobody is a step with noise, and uses the charge up."""
-    token = Training(DpSgdEvent(1e-9, 1.0, 5), "probe")
-    found = seen(token, SecretNoise())
-    moved = int((np.abs(found.moves).sum(1) > 0).sum())
-    return moved == 5 and not sum(found.sizes), f"{moved} of 5 empty steps moved the model"
+    found = seen(Training(DpSgdEvent(1e-9, 1.0, 5), "probe"), SecretNoise())
+    moved = int((np.abs(found.moves[0]).sum(1) > 0).sum())
+    empty = sum(not len(batch) for batch in found.batches)
+    return moved == empty == 5, f"{moved} of {empty} empty steps moved the model"
 
 
 CHECKS = (

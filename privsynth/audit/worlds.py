@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,17 +44,24 @@ class WorldAudit:
         return self.lower <= self.claimed
 
 
+LEAST_RUNS = 40
+"""Fewer fits a world than this refute next to nothing."""
+
+
 def run_worlds(
-    score: Score, n_runs: int, kept: Path | None = None, progress: Progress = SILENT
+    score: Score,
+    n_runs: int,
+    kept: Path | None = None,
+    build: str = "",
+    progress: Progress = SILENT,
 ) -> tuple[list[float], list[float]]:
-    """`n_runs` scores of each world; those in the file `kept` are not run again.
+    """`n_runs` scores of each world; those that the file `kept` holds of this build stay.
 
     One line a score is appended as it is made, so that an audit can be stopped and gone on with.
     """
     scores: dict[bool, list[float]] = {True: [], False: []}
-    if kept and kept.exists():
-        for line in kept.read_text(encoding="utf-8").splitlines():
-            found = json.loads(line)
+    for found in _kept(kept):
+        if found.get("build") == build:
             scores[found["with_person"]].append(found["score"])
     progress.stage("fitting two worlds", 2 * n_runs)
     progress.advance(min(n_runs, len(scores[True])) + min(n_runs, len(scores[False])))
@@ -64,9 +72,19 @@ def run_worlds(
             made.append(score(world))
             if kept:
                 with kept.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"with_person": world, "score": made[-1]}) + "\n")
+                    line = {"build": build, "with_person": world, "score": made[-1]}
+                    file.write(json.dumps(line) + "\n")
             progress.advance()
     return scores[True][:n_runs], scores[False][:n_runs]
+
+
+def _kept(path: Path | None) -> Iterator[dict[str, Any]]:
+    """The lines of a file of scores; one that an interruption cut off is left out."""
+    if path is None or not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(json.JSONDecodeError):
+            yield json.loads(line)
 
 
 def judge(
@@ -89,8 +107,9 @@ def judge(
             if found > best:
                 best, threshold, is_above = found, float(at), above
     hits, alarms = _rates(inside[1::2], outside[1::2], threshold, is_above)
-    spread = math.sqrt((inside.var() + outside.var()) / 2) or math.inf
-    shift = abs(inside.mean() - outside.mean()) / spread - 2 * math.sqrt(2 / len(inside))
+    spread = max(math.sqrt((inside.var() + outside.var()) / 2), 1e-9)
+    shift = abs(inside.mean() - outside.mean()) / spread
+    shift -= 2 * math.sqrt(2 / len(inside) + shift**2 / (4 * len(inside)))
     return WorldAudit(claimed, max(0.0, _lower(hits, alarms, delta)), max(0.0, shift), hits, alarms)
 
 

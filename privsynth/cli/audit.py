@@ -35,6 +35,7 @@ def audit(
     that the audit goes on where it stopped. Exit code 3 where anything speaks against the build.
     """
     from privsynth.audit.certificate import certify
+    from privsynth.audit.worlds import LEAST_RUNS
     from privsynth.cli.progress import on_stderr
     from privsynth.errors import UsageError
     from privsynth.synth.preset import preset_names, read_preset
@@ -44,6 +45,8 @@ def audit(
         raise UsageError(
             f"--model {model!r}: not a private preset; these are: {', '.join(private)}"
         )
+    if 0 < worlds < LEAST_RUNS:
+        raise UsageError(f"--worlds {worlds}: fewer than {LEAST_RUNS} refute next to nothing")
     out.mkdir(parents=True, exist_ok=True)
     with on_stderr() as progress:
         found = certify(

@@ -45,7 +45,8 @@ CRITERIA: tuple[Criterion, ...] = (
         "persons that the generator never saw.",
         "Pairs of a training and a control person in which the training person is named more "
         "often than a coin's toss would name it.",
-        "Each pair is one training and one control person, drawn by lot. Who holds the table "
+        "Each pair is one training and one control person, and holds where the two tables were split "
+        "by lot: a control of another year or place differs for that reason alone. Who holds the table "
         "judges by the distance over all columns; a copied record among a thousand persons "
         "escapes that, which is why copies are tested apart. Who holds the model judges by one "
         "loss; the model stays with the controller.",

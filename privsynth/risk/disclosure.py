@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.plain import PlainTables, plain_tables, row_hashes
+from privsynth.risk.cells import cells
+from privsynth.risk.plain import PlainTables, plain_tables
 from privsynth.table import Tables
 
 
@@ -19,10 +19,10 @@ class Disclosure:
 
     `k_map` is the smallest number of real records that share a combination of quasi-identifiers
     with some synthetic record, `real_unique` the share of real records that are alone with theirs.
-    `repu` (replicated uniques) is the share of those that a synthetic record shares the
-    combination of. `disco` is the share of real records whose combination the synthetic table
-    gives one and the same value of a sensitive column, and the right one (Raab, Nowok and
-    Dibben 2025), the mean over `sensitive` columns.
+    `repu` (replicated uniques) is the share of all real records that are alone with theirs and
+    share it with a synthetic record. `disco` is the share of real records whose combination the
+    synthetic table gives one and the same value of a sensitive column, and the right one (Raab,
+    Nowok and Dibben 2025), the mean over `sensitive` columns.
 
     All of them count chance as well as leaks: they describe, and decide nothing.
 
@@ -38,8 +38,8 @@ class Disclosure:
     disco: float | None
 
 
-def disclosure(tables: Tables, n_bins: int = 10) -> Disclosure | Inconclusive:
-    """The figures on all quasi-identifiers together, numbers in `n_bins` quantile bins.
+def disclosure(tables: Tables) -> Disclosure | Inconclusive:
+    """The figures on all quasi-identifiers together, numbers in ten quantile bins.
 
     >>> import pandas as pd
     >>> from privsynth.schema import Schema
@@ -55,7 +55,7 @@ def disclosure(tables: Tables, n_bins: int = 10) -> Disclosure | Inconclusive:
     known = plain.with_role("quasi_identifier")
     if not known:
         return Inconclusive("no quasi-identifier is present in all tables")
-    real, synthetic = _cells(plain, known, n_bins)
+    real, synthetic = cells((plain.train, plain.synthetic), known, cut_on=plain.train)
     sizes = _sizes(real)
     alone, met = sizes == 1, np.isin(real, synthetic)
     secrets = tuple(n for n in plain.with_role("sensitive") if n in plain.train.labels)
@@ -68,21 +68,6 @@ def disclosure(tables: Tables, n_bins: int = 10) -> Disclosure | Inconclusive:
         repu=float((alone & met).mean()),
         disco=float(np.mean(told)) if told else None,
     )
-
-
-def _cells(
-    plain: PlainTables, known: Sequence[str], n_bins: int
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """The combination that each train and each synthetic record has, as a number."""
-    both = []
-    for name in known:
-        values = [plain.train.values(name), plain.synthetic.values(name)]
-        if name in plain.train.numbers:
-            edges = np.unique(np.nanquantile(values[0], np.arange(1, n_bins) / n_bins))
-            values = [np.where(np.isnan(v), -1, np.searchsorted(edges, v)) for v in values]
-        both.append(values)
-    real, synthetic = (row_hashes([values[side] for values in both]) for side in (0, 1))
-    return real, synthetic
 
 
 def _sizes(cells: NDArray[np.uint64]) -> NDArray[np.int64]:

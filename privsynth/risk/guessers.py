@@ -16,6 +16,7 @@ SURE = 0.9
 """A guess counts as sure where the model gives it at least this probability."""
 
 _TREES, _LEAST_LEAF = 40, 2
+_MAX_LABELS = 100  # of a secret that a forest tells apart; each tree stores all of them in a leaf
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,29 @@ def by_trees(
 ) -> Guesser:
     """What a forest (Breiman 2001) says that learnt the secret from the synthetic table.
 
-    Its leaves are small, so that it remembers single records as well as rules.
+    Its leaves are small, so that it remembers single records as well as rules. Of more than a
+    hundred labels it guesses the most frequent hundred.
     """
 
     def guesses(secret: str) -> tuple[Guesses, Guesses]:
-        learned = synthetic.take(~synthetic.missing(secret))
-        x, y = _matrix(learned, known), learned.values(secret)
         is_number = secret in synthetic.numbers
+        learned = synthetic.take(_learnable(synthetic, secret))
+        x, y = _matrix(learned, known), learned.values(secret)
         model = _forest(is_number, seed).fit(x, y)
         members, controls = (_guessed(model, _matrix(side, known), is_number) for side in sides)
         return members, controls
 
     return guesses
+
+
+def _learnable(table: PlainTable, secret: str) -> NDArray[np.bool_]:
+    """Which records the forest learns from: those with the secret, of its most frequent labels."""
+    present = ~table.missing(secret)
+    if secret in table.numbers:
+        return present
+    labels, counts = np.unique(table.labels[secret][present], return_counts=True)
+    frequent = labels[np.argsort(-counts, kind="stable")[:_MAX_LABELS]]
+    return present & np.isin(table.labels[secret], frequent)
 
 
 def _forest(is_number: bool, seed: int) -> Any:

@@ -219,6 +219,8 @@ def _why_not_secret(tables: PlainTables, secret: str, targets: PlainTable) -> st
     values = tables.train.values(secret)[~tables.train.missing(secret)]
     if (values == values[0]).all():
         return f"column {secret!r} is constant; there is nothing to infer"
+    if tables.synthetic.missing(secret).all():
+        return f"column {secret!r} is missing in every synthetic record that was looked at"
     if targets.missing(secret).all():
         return f"column {secret!r} is missing for every person who was attacked"
     return None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from privsynth.errors import Inconclusive
 from privsynth.risk.base import NO_CONTROL
 from privsynth.risk.neighbours import nearest, points
-from privsynth.risk.plain import PlainTable, PlainTables, one_row_each, some_rows
+from privsynth.risk.plain import PlainTable, PlainTables, one_row_each, row_hashes, some_rows
 from privsynth.risk.statistics import MIN_TRIALS
 
 N_AROUND = 5
@@ -19,7 +19,6 @@ N_AROUND = 5
 
 Pair: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
 
-_SAME = 1e-4  # in columns: two records nearer than this differ in nothing
 _CLOSE = 0.01  # in columns; nearer than this is as near as can be
 
 
@@ -73,8 +72,15 @@ def line_up(
         reference,
         leads=(leads[0], leads[1]),
         outlying=(outlying[0], outlying[1]),
-        copied=(near[0][:, 0] < _SAME, near[1][:, 0] < _SAME),
+        copied=_copied(tables, members, controls),
     )
+
+
+def _copied(tables: PlainTables, *sides: PlainTable) -> Pair:
+    three = (tables.synthetic, *sides)
+    synthetic, *real = (row_hashes([t.values(name) for name in t.columns]) for t in three)
+    members, controls = (np.isin(each, synthetic) for each in real)
+    return members, controls
 
 
 def _leads(near: NDArray[np.float64], outlying: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from privsynth.risk.plain import PlainTable
 
-_ONE_HOT = 48  # labels of a column up to which each has a coordinate of its own
+_ONE_HOT = 24  # labels of a column up to which each has a coordinate of its own
 _CELLS_AT_ONCE = 2**24  # distances in memory at a time
 
 
@@ -18,9 +18,9 @@ def points(tables: Sequence[PlainTable], reference: PlainTable) -> tuple[NDArray
 
     The squared distance of two points is the number of columns in which the records differ: a
     label counts 1 or 0, a number the square of its distance in ranks among those of `reference`,
-    from 0 to 1; missing equals missing and is about 1 away from any value. A column of many
-    labels gets random signs in place of a coordinate for each label: equal labels stay at
-    distance 0, others are about 1 apart.
+    which go from 0 to 1 and on beyond the ends; missing equals missing and is about 1 away from
+    any value. A column of many labels gets random signs in place of a coordinate for each label:
+    equal labels stay at distance 0, others are about 1 apart.
 
     >>> two = PlainTable({"age": np.array([20.0, 30.0])}, {"sex": np.array([0, 1])}, np.arange(2))
     >>> (found,) = points([two], reference=two)
@@ -31,7 +31,15 @@ def points(tables: Sequence[PlainTable], reference: PlainTable) -> tuple[NDArray
         _ranked([table.numbers[name] for table in tables], reference.numbers[name])
         for name in reference.numbers
     ] + [_spread([table.labels[name] for table in tables]) for name in reference.labels]
-    return tuple(np.hstack([block[i] for block in blocks]) for i in range(len(tables)))
+    width = sum(block[0].shape[1] for block in blocks)
+    found = tuple(np.empty((table.n_rows, width), dtype=np.float32) for table in tables)
+    at = 0
+    while blocks:  # each is dropped once it is copied: wide tables are large
+        block = blocks.pop()
+        for whole, part in zip(found, block, strict=True):
+            whole[:, at : at + part.shape[1]] = part
+        at += block[0].shape[1]
+    return found
 
 
 def nearest(
@@ -44,7 +52,7 @@ def nearest(
     [[0.0, 1.0, 2.0]]
     """
     k = min(k, len(candidates))
-    half_squares = (candidates**2).sum(axis=1) / 2
+    half_squares = np.einsum("ij,ij->i", candidates, candidates) / 2
     found = np.empty((len(targets), k), dtype=np.int64)
     step = max(1, _CELLS_AT_ONCE // len(candidates))
     for start in range(0, len(targets), step):
@@ -66,6 +74,9 @@ def _ranked(
     for each in values:
         below, upto = (np.searchsorted(among, each, side) for side in ("left", "right"))
         missing, ranks = np.isnan(each), (below + upto) / (2 * max(1, len(among)))
+        if len(among) and (span := among[-1] - among[0]) > 0:
+            ranks = ranks + np.clip((each - among[-1]) / span, 0, 1)
+            ranks = ranks - np.clip((among[0] - each) / span, 0, 1)
         made.append(np.stack([np.where(missing, 0.5, ranks), missing], axis=1).astype(np.float32))
     return made
 

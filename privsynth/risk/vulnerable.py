@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,15 +13,18 @@ from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
 from privsynth.risk.base import AttackResult, Failure, Rate, Result, attacks
+from privsynth.risk.cells import cells
 from privsynth.risk.copies import THREAT_MODEL
 from privsynth.risk.lineup import Lineup, Pair, line_up
 from privsynth.risk.membership import named, names
-from privsynth.risk.plain import PlainTable, plain_tables, row_hashes
+from privsynth.risk.plain import PlainTable, plain_tables
 from privsynth.risk.statistics import MIN_TRIALS, compare
 from privsynth.table import Tables
 
 RARE_SHARE = 0.01
 """A label is rare where fewer of the other real records hold it."""
+
+_FEWEST = 80  # outliers on both sides together, so that each side has some thirty
 
 SMALL_CELL = 11
 """A combination of quasi-identifiers is small below this many records (CMS, ResDAC 2024)."""
@@ -62,20 +66,27 @@ class Vulnerable:
         lineup = line_up(plain, rng, self.max_persons, self.max_reference_rows)
         if isinstance(lineup, Inconclusive):
             return (Failure(self.name, self.title, lineup.reason),)
-        known = plain.with_role("quasi_identifier")
         groups = {
-            "outlying": outliers(lineup.outlying, self.outlying_share),
+            "outlying": outliers(lineup.outlying, self._share(lineup)),
             "rare": _on_both(lineup, rare_holders),
-            "small": _on_both(
-                lineup, lambda persons, others: in_small_cell(persons, others, known)
-            ),
         }
-        results = [r for name, who in groups.items() for r in _attacked(name, who, lineup, rng)]
+        results: list[Result] = []
+        if known := plain.with_role("quasi_identifier"):
+            groups["small"] = _on_both(lineup, partial(in_small_cell, columns=known))
+        else:
+            reason = "no quasi-identifier is present in all tables"
+            results.append(Failure("vulnerable_small", f"Copies of {GROUPS['small']}", reason))
+        for name, who in groups.items():
+            results.extend(_attacked(name, who, lineup, rng))
         seconds = (time.perf_counter() - started) / len(results)  # one search serves all
         return tuple(
             replace(result, seconds=seconds) if isinstance(result, AttackResult) else result
             for result in results
         )
+
+    def _share(self, lineup: Lineup) -> float:
+        """The share of outliers, more where the tables are so small that too few would be left."""
+        return max(self.outlying_share, min(0.1, _FEWEST / (2 * lineup.members.n_rows)))
 
 
 def outliers(outlying: Pair, share: float) -> Pair:
@@ -100,21 +111,13 @@ def rare_holders(persons: PlainTable, others: PlainTable) -> NDArray[np.bool_]:
 
 
 def in_small_cell(
-    persons: PlainTable, others: PlainTable, columns: Sequence[str], n_bins: int = 10
+    persons: PlainTable, others: PlainTable, columns: Sequence[str]
 ) -> NDArray[np.bool_]:
     """Whose combination of `columns`, numbers in quantile bins, under 11 of the others share."""
-    both = []
-    for name in columns:
-        values = [persons.values(name), others.values(name)]
-        if name in persons.numbers:
-            known = values[1][~np.isnan(values[1])]
-            edges = np.unique(np.quantile(known, np.arange(1, n_bins) / n_bins))
-            values = [np.where(np.isnan(v), -1, np.searchsorted(edges, v)) for v in values]
-        both.append(values)
-    mine, theirs = (row_hashes([values[side] for values in both]) for side in (0, 1))
-    cells, counts = np.unique(theirs, return_counts=True)
-    place = np.minimum(np.searchsorted(cells, mine), len(cells) - 1)
-    return np.asarray(np.where(cells[place] == mine, counts[place], 0) < SMALL_CELL)
+    mine, theirs = cells((persons, others), columns, cut_on=others)
+    found, counts = np.unique(theirs, return_counts=True)
+    place = np.minimum(np.searchsorted(found, mine), len(found) - 1)
+    return np.asarray(np.where(found[place] == mine, counts[place], 0) < SMALL_CELL)
 
 
 def _on_both(lineup: Lineup, rule: Callable[[PlainTable, PlainTable], NDArray[Any]]) -> Pair:
@@ -134,7 +137,6 @@ def _attacked(group: str, who: Pair, lineup: Lineup, rng: np.random.Generator) -
     leads = [lead[side][:n_pairs] for lead, side in zip(lineup.leads, who, strict=True)]
     yield named(
         names(leads[0], leads[1], rng),
-        n_pairs,
         attack=f"{attack}_membership",
         title=f"Membership of {title}",
         criterion="vulnerable",

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from privsynth.errors import Inconclusive
 from privsynth.risk.base import (
     NO_CONTROL,
     AttackResult,
@@ -59,9 +58,8 @@ def white_box(tables: Tables, losses: Losses, rng: np.random.Generator) -> tuple
 def _pairs(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generator) -> AttackResult:
     return named(
         names(-members, -controls, rng),
-        len(members),
         attack="white_box",
-        title="Membership by the model, all pairs",
+        title="Membership by the model",
         criterion="membership",
         threat_model=THREAT_MODEL,
     )
@@ -73,8 +71,6 @@ def _tail(members: NDArray[Any], controls: NDArray[Any]) -> AttackResult:
     member = Rate(int((members < threshold).sum()), len(members))
     control = Rate(int((judged < threshold).sum()), len(judged))
     excess, p = compare(member, control)
-    if isinstance(excess, Inconclusive):
-        p = None
     return AttackResult(
         attack="white_box_tail",
         title="Membership by the model, at 1 % false alarms",

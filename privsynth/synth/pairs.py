@@ -83,7 +83,7 @@ class PairCounter:
     """Asks for pairs of one code matrix; each unit's rows weigh 1 together."""
 
     def __init__(self, train: Table, codebook: Codebook, work: Work) -> None:
-        self._codes = codebook.encode(train)
+        self.codebook, self._codes = codebook, codebook.encode(train)
         self._work = work
         self._max_rows = train.schema.privacy.max_rows_per_unit
         by_person = train.schema.privacy.unit != "row"

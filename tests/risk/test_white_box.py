@@ -41,7 +41,7 @@ def test_a_model_that_fits_all_members_a_little_better_is_found_by_the_pairs(
     pairs, _ = attacked(tables, remembering(tables, 1.0, 0.4))
     assert pairs.verdict(0.9) is Verdict.NOT_SUPPORTED
     assert isinstance(pairs.excess, Risk)
-    assert pairs.excess.value == pytest.approx(0.22, abs=0.08)  # 2 · Phi(.4 / sqrt 2) - 1
+    assert pairs.excess.high > 0.15  # 0.22 for a guess at every pair: 2 · Phi(.4 / sqrt 2) - 1
 
 
 def test_a_model_that_remembers_a_few_is_found_by_the_tail(make_tables: MakeTables) -> None:
