@@ -45,11 +45,11 @@ CRITERIA: tuple[Criterion, ...] = (
         "persons that the generator never saw.",
         "Pairs of a training and a control person in which the training person is named more "
         "often than a coin's toss would name it.",
-        "Each pair is one training and one control person, and holds where the two tables were split "
-        "by lot: a control of another year or place differs for that reason alone. Who holds the table "
-        "judges by the distance over all columns; a copied record among a thousand persons "
-        "escapes that, which is why copies are tested apart. Who holds the model judges by one "
-        "loss; the model stays with the controller.",
+        "Each pair is one training and one control person, and holds where the two tables were "
+        "split by lot: a control of another year or place differs for that reason alone. Who holds "
+        "the table judges by the distance over all columns; a copied record among a thousand "
+        "persons escapes that, which is why copies are tested apart. Who holds the model judges by "
+        "one loss; the model stays with the controller.",
         "European Data Protection Board, Opinion 28/2024",
     ),
     Criterion(
