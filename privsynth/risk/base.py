@@ -161,8 +161,8 @@ class AttackResult:
         it, inconclusive between the two. Of copies, members and identifiers nothing is tolerated:
         there an excess whose lower limit is above 0 is not supported, whatever the threshold,
         unless so many attacks together would find one by chance (the p-value adjusted for the
-        suite is `LEVEL` or more); and one that chance would give this attack in fewer than one
-        run of ten is inconclusive at best.
+        suite is `LEVEL` or more). What chance would give in fewer than one run of ten is
+        inconclusive at best: one run of the suite, and of the attack itself for copies.
         """
         if not 0 < threshold <= 1:
             raise UsageError("the threshold of a risk must be above 0 and at most 1")
@@ -171,7 +171,8 @@ class AttackResult:
         strict = self.criterion in _NOTHING_TOLERATED
         if self.excess.low > (0 if strict else threshold) and not (strict and self._may_be_chance):
             return Verdict.NOT_SUPPORTED
-        if strict and self.p_value is not None and self.p_value < _COINCIDENCE:
+        p = self.p_value if self.criterion == "copies" else self.p_adjusted
+        if strict and p is not None and p < _COINCIDENCE:
             return Verdict.INCONCLUSIVE
         return Verdict.SUPPORTED if self.excess.high < threshold else Verdict.INCONCLUSIVE
 

@@ -73,7 +73,7 @@ def test_a_run_says_what_was_spent_and_what_may_be_handed_over(
     done = cli("run", ward.csv(), "-s", ward.schema(), "--epsilon", 1, "--out", ward.folder / "two")
     for words in (
         "spent of 1 at δ = 1e-05",
-        "Of 6 claims: 1 supported",
+        "Of 8 claims: 1 supported",
         "1-way total variation distance",
         f"May be handed over         {ward.folder / 'two/release'}",
         f"Stays with the controller  {ward.folder / 'two/controller'}",
