@@ -27,7 +27,7 @@ from privsynth.table import Array, Table
 
 PAIR_ROUNDS = ("pairs, first round", "pairs, second round")
 _FIRST_SHARE = 0.4
-_TARGET_WEIGHT = 3.0
+_TARGET_WEIGHT, _TARGET_SHARE = 3.0, 6 / 19
 LEAST_DEVIATION = 0.5
 """In units: without privacy too, half a record more or less in a cell is no news."""
 
@@ -124,10 +124,15 @@ def column_of(sizes: Sequence[int]) -> Tensor:
 def importance(schema: Schema) -> Array:
     """How much each pair matters before anything is known, (columns, columns).
 
-    Pairs with a target count three times: what the table is for depends on them.
+    What the table is for depends on the pairs with a target: each counts three times, and more
+    where columns are so many that together they would get less than about a third (ADR 11).
     """
     is_target = np.array([schema.columns[name].role == "target" for name in schema.modelled])
-    weights = np.where(is_target[:, None] | is_target[None, :], _TARGET_WEIGHT, 1.0)
+    with_target = is_target[:, None] | is_target[None, :]
+    upper = with_target[np.triu_indices(len(is_target), 1)]
+    others_a_target = (~upper).sum() / max(1, upper.sum())
+    weight = max(_TARGET_WEIGHT, others_a_target * _TARGET_SHARE / (1 - _TARGET_SHARE))
+    weights = np.where(with_target, weight, 1.0)
     np.fill_diagonal(weights, 0.0)
     return weights
 

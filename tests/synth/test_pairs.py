@@ -135,6 +135,25 @@ def test_pairs_with_a_target_count_three_times_and_no_column_with_itself():
     assert importance(visits().schema).tolist() == [[0, 1, 3], [1, 0, 3], [3, 3, 0]]
 
 
+@pytest.mark.parametrize(("n_columns", "weight"), [(2, 3.0), (15, 3.0), (28, 6.0), (150, 34.15)])
+def test_pairs_with_a_target_get_about_a_third_however_many_columns_there_are(
+    n_columns: int, weight: float
+) -> None:
+    columns = {f"c{number}": {"kind": "boolean"} for number in range(n_columns - 1)}
+    columns["y"] = {"kind": "boolean", "role": "target"}
+    schema = Schema.parse({"dataset": {"id": "wide"}, "columns": columns})
+    found = importance(schema)
+    assert found[0, -1] == pytest.approx(weight, abs=0.01)
+    if n_columns >= 15:
+        assert 2 * found[-1].sum() / found.sum() == pytest.approx(6 / 19, abs=1e-6)
+
+
+def test_without_a_target_all_pairs_count_alike() -> None:
+    columns = {name: {"kind": "boolean"} for name in "abc"}
+    found = importance(Schema.parse({"dataset": {"id": "d"}, "columns": columns}))
+    assert found.tolist() == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+
+
 def test_a_repr_shows_no_count():
     table = visits()
     pairs = counter_of(table).measure(FIRST, importance(table.schema))
