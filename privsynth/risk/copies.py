@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from privsynth.risk.base import AttackResult, Failure, Rate, Result, ThreatModel, attacks, timed
+from privsynth.risk.base import Failure, Rate, Result, ThreatModel, attacks, timed
 from privsynth.risk.details import common_details
 from privsynth.risk.plain import PlainTable, PlainTables, plain_tables, row_hashes
-from privsynth.risk.statistics import compare
+from privsynth.risk.statistics import compared
 from privsynth.table import Tables
 
 THREAT_MODEL = ThreatModel(
@@ -89,21 +89,14 @@ def _result(
     if member is None:
         return Failure(attack, title, "no record of the train table is one person's alone")
     control = _rate(tables.control, alone_control, met_control)
-    excess, p = compare(member, control)
-    return AttackResult(
+    return compared(
+        member,
+        control,
         attack=attack,
         title=title,
         criterion="copies",
         threat_model=THREAT_MODEL,
-        n_planned=member.total,
-        n_done=member.total,
-        member=member,
-        control=control,
-        excess=excess,
-        p_value=p,
         weight=weight,
-        persons=member.hits,
-        tool="privsynth",
         details={
             "synthetic_rows_equal_to_train": int(np.isin(in_synthetic, in_train).sum()),
             "synthetic_rows_equal_to_control": int(np.isin(in_synthetic, in_control).sum()),

@@ -47,6 +47,8 @@ def line_up(
     tables: PlainTables, rng: np.random.Generator, max_persons: int, max_reference_rows: int
 ) -> Lineup | Inconclusive:
     """At most so many persons of each table; train records of other persons are the reference."""
+    if not tables.train.columns:
+        return Inconclusive("no column is present in all tables")
     if not tables.control.n_rows:
         return Inconclusive(NO_CONTROL)
     n_train, n_control = tables.train.n_persons, tables.control.n_persons

@@ -56,10 +56,7 @@ class Membership:
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
         """One result; the best number of guesses counts."""
         started = time.perf_counter()
-        plain = plain_tables(tables)
-        if not plain.train.columns:
-            return (Failure(self.name, self.title, "no column is present in all tables"),)
-        lineup = line_up(plain, rng, self.max_pairs, self.max_reference_rows)
+        lineup = line_up(plain_tables(tables), rng, self.max_pairs, self.max_reference_rows)
         if isinstance(lineup, Inconclusive):
             return (Failure(self.name, self.title, lineup.reason),)
         found = named(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.base import NO_CONTROL, Rate, Risk
+from privsynth.risk.base import NO_CONTROL, AttackResult, Rate, Risk
 
 MIN_TRIALS = 30
 """Fewer trials than this on either side decide nothing."""
@@ -121,6 +121,22 @@ def compare(member: Rate, control: Rate | None) -> tuple[Risk | Inconclusive, fl
         counts = f"{member.total} trials on train and {control.total} on control records"
         return Inconclusive(f"only {counts}; at least {MIN_TRIALS} each are needed"), None
     return excess(member, control), p_value(member, control)
+
+
+def compared(member: Rate, control: Rate | None, **facts: Any) -> AttackResult:
+    """The result of trying every target once on either side; `facts` say which attack it is."""
+    excess, p = compare(member, control)
+    return AttackResult(
+        n_planned=member.total,
+        n_done=member.total,
+        member=member,
+        control=control,
+        excess=excess,
+        p_value=p,
+        persons=member.hits,
+        tool="privsynth",
+        **facts,
+    )
 
 
 def design_effect(sides: Sequence[NDArray[Any]]) -> float:

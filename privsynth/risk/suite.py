@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from privsynth.errors import AssessmentError
 from privsynth.progress import SILENT, Progress
-from privsynth.risk.base import Attack, AttackResult, Failure, Result, attacks
+from privsynth.risk.base import AttackResult, Failure, Result, attacks
 from privsynth.risk.statistics import holm
 from privsynth.risk.white_box import Losses, white_box
 from privsynth.table import Tables
@@ -46,19 +47,13 @@ def run_suite(
     progress.stage("attacks", total=len(chosen))
     results: list[Result] = []
     for (name, make), seed in zip(chosen, seeds, strict=True):
-        results.extend(_run(name, make, tables, np.random.default_rng(seed)))
+        attack, stream = make(), np.random.default_rng(seed)
+        results.extend(_run(name, attack.title, partial(attack.run, tables, stream)))
         progress.advance(1, name)
     if losses is not None:
-        results.extend(_by_model(tables, losses, rng))
+        title = "Membership by the model"
+        results.extend(_run("white_box", title, partial(white_box, tables, losses, rng)))
     return adjusted(results)
-
-
-def _by_model(tables: Tables, losses: Losses, rng: np.random.Generator) -> tuple[Result, ...]:
-    try:
-        return white_box(tables, losses, rng)
-    except Exception as error:
-        reason = f"the attack stopped with {type(error).__name__}"
-        return (Failure("white_box", "Membership by the model", reason),)
 
 
 def adjusted(results: Sequence[Result]) -> tuple[Result, ...]:
@@ -73,12 +68,9 @@ def adjusted(results: Sequence[Result]) -> tuple[Result, ...]:
     )
 
 
-def _run(
-    name: str, make: Callable[[], Attack], tables: Tables, rng: np.random.Generator
-) -> tuple[Result, ...]:
+def _run(name: str, title: str, attack: Callable[[], tuple[Result, ...]]) -> tuple[Result, ...]:
     """One attack; whatever it raises is a fact. A message may hold a value, so it is not shown."""
-    attack = make()
     try:
-        return attack.run(tables, rng)
+        return attack()
     except Exception as error:
-        return (Failure(name, attack.title, f"the attack stopped with {type(error).__name__}"),)
+        return (Failure(name, title, f"the attack stopped with {type(error).__name__}"),)

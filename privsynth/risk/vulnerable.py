@@ -18,7 +18,7 @@ from privsynth.risk.copies import THREAT_MODEL
 from privsynth.risk.lineup import Lineup, Pair, line_up
 from privsynth.risk.membership import named, names
 from privsynth.risk.plain import PlainTable, plain_tables
-from privsynth.risk.statistics import MIN_TRIALS, compare
+from privsynth.risk.statistics import MIN_TRIALS, compared
 from privsynth.table import Tables
 
 RARE_SHARE = 0.01
@@ -61,8 +61,6 @@ class Vulnerable:
         """Two results for each group: copies, and names of members."""
         started = time.perf_counter()
         plain = plain_tables(tables)
-        if not plain.train.columns:
-            return (Failure(self.name, self.title, "no column is present in all tables"),)
         lineup = line_up(plain, rng, self.max_persons, self.max_reference_rows)
         if isinstance(lineup, Inconclusive):
             return (Failure(self.name, self.title, lineup.reason),)
@@ -147,18 +145,11 @@ def _copies(attack: str, title: str, who: Pair, copied: Pair) -> AttackResult:
     member, control = (
         Rate(int(hits[side].sum()), int(side.sum())) for hits, side in zip(copied, who, strict=True)
     )
-    excess, p = compare(member, control)
-    return AttackResult(
+    return compared(
+        member,
+        control,
         attack=attack,
         title=title,
         criterion="vulnerable",
         threat_model=THREAT_MODEL,
-        n_planned=member.total,
-        n_done=member.total,
-        member=member,
-        control=control,
-        excess=excess,
-        p_value=p,
-        persons=member.hits,
-        tool="privsynth",
     )

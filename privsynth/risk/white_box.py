@@ -18,7 +18,7 @@ from privsynth.risk.base import (
     timed,
 )
 from privsynth.risk.membership import named, names
-from privsynth.risk.statistics import MIN_TRIALS, compare
+from privsynth.risk.statistics import MIN_TRIALS, compared
 from privsynth.table import Table, Tables
 
 Losses: TypeAlias = Callable[[Table], NDArray[Any]]
@@ -70,21 +70,14 @@ def _tail(members: NDArray[Any], controls: NDArray[Any]) -> AttackResult:
     judged = controls[1::2]
     member = Rate(int((members < threshold).sum()), len(members))
     control = Rate(int((judged < threshold).sum()), len(judged))
-    excess, p = compare(member, control)
-    return AttackResult(
+    return compared(
+        member,
+        control,
         attack="white_box_tail",
         title="Membership by the model, at 1 % false alarms",
         criterion="membership",
         threat_model=THREAT_MODEL,
-        n_planned=member.total,
-        n_done=member.total,
-        member=member,
-        control=control,
         prior=ALARM_RATE,
-        excess=excess,
-        p_value=p,
-        persons=member.hits,
-        tool="privsynth",
     )
 
 
