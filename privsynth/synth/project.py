@@ -22,6 +22,7 @@ from privsynth.encode import Codebook
 from privsynth.progress import SILENT, Progress
 from privsynth.synth.base import FittedSynthesizer
 from privsynth.synth.constraints import derived, satisfied
+from privsynth.synth.halves import from_blocks, in_blocks
 from privsynth.synth.maxent import Particles, Potentials, Prior, one_hot
 from privsynth.synth.pairs import NoisyPairs
 from privsynth.synth.targets import Targets
@@ -155,8 +156,9 @@ def _log_ratio(target: Array, cells: Array, weights: Array) -> Array:
 class ProjectedSynthesizer(FittedSynthesizer):
     """A fitted generator whose tables come from a projected pool of its draws.
 
-    `pool` holds codes, (rows, columns); each table takes an evenly spread part of it, and a table
-    of more rows takes rows of it again. Rows with given values are drawn and weighed anew.
+    `pool` holds codes, (rows, columns), in blocks that are each like the whole; a table takes some
+    of them, and one of more rows takes them again. Rows with given values are drawn and weighed
+    anew.
     `measured` is what the pool was projected onto.
     """
 
@@ -184,6 +186,7 @@ class ProjectedSynthesizer(FittedSynthesizer):
         order = np.lexsort([codes[:, column] for column in targets.shares])
         rng = rng or np.random.default_rng()
         chosen = take(self.pool[order], torch.from_numpy(weights[order]), len(codes), rng)
+        chosen = in_blocks(chosen, self.codebook.sizes, rng)
         asked = {"balance": wanted, "independent": [list(pair) for pair in independent]}
         return replace(
             self,
@@ -207,7 +210,7 @@ class ProjectedSynthesizer(FittedSynthesizer):
             draws = kept if len(kept) else draws  # none is kept: the caller tells of it
             codes = take(draws, self.projection.weights(draws), n_rows, rng)
         else:
-            codes = spread(self.pool, n_rows, rng)
+            codes = from_blocks(self.pool, n_rows, rng)
         progress.advance(n_rows)
         return codes.long().numpy()
 
@@ -237,7 +240,7 @@ def projected(
     draws = _lawful_draws(fitted, n_rows, rng)
     projection = project(draws, measured, rng)
     pool = take(draws, projection.weights(draws), n_rows, rng)
-    pool = pool.to(torch.int16)
+    pool = in_blocks(pool, fitted.codebook.sizes, rng).to(torch.int16)
     return replace(fitted, pool=pool, projection=projection, measured=measured)
 
 
@@ -310,16 +313,3 @@ def take(codes: Tensor, weights: Tensor, n_rows: int, rng: np.random.Generator) 
     at = (torch.arange(n_rows) + float(rng.random())) / n_rows * cumulative[-1]
     chosen = torch.searchsorted(cumulative, at).clamp_max(len(codes) - 1)
     return codes[chosen][torch.from_numpy(rng.permutation(n_rows))]
-
-
-def spread(pool: Tensor, n_rows: int, rng: np.random.Generator) -> Tensor:
-    """n_rows of the pool, spread evenly over it in an order of its own for each table.
-
-    Rows are sorted by the columns in random order and every k-th is taken, so that counts vary
-    less from table to table than those of independent draws.
-    """
-    columns = rng.permutation(pool.shape[1])
-    order = np.lexsort([pool[:, int(column)].numpy() for column in columns])
-    at = (np.arange(n_rows) + rng.random()) * (len(pool) / n_rows)
-    chosen = order[np.minimum(at.astype(np.int64), len(pool) - 1)]
-    return pool[torch.from_numpy(rng.permutation(chosen))]

@@ -15,6 +15,7 @@ from privsynth.progress import SILENT
 from privsynth.schema import Schema
 from privsynth.synth.base import load_fitted
 from privsynth.synth.constraints import violations
+from privsynth.synth.halves import BLOCKS
 from privsynth.synth.marginal import FittedMarginal, Marginal
 from privsynth.synth.maxent import Particles, Potentials, one_hot
 from privsynth.synth.pairs import NoisyPairs
@@ -24,7 +25,6 @@ from privsynth.synth.project import (
     believed,
     project,
     restored_projection,
-    spread,
     take,
 )
 from privsynth.table import Table
@@ -143,23 +143,6 @@ def test_rows_are_taken_as_often_as_they_weigh_to_within_one():
         counts = np.bincount(taken[:, 0], minlength=6)
         assert np.abs(counts - 100 * weights.numpy()).max() <= 1
     assert taken[:10, 0].unique().numel() > 1  # in no order
-
-
-def test_spread_rows_vary_less_than_independent_draws_and_each_may_come():
-    rng = np.random.default_rng(0)
-    pool = torch.from_numpy(rng.integers(0, 4, (4_000, 3)))
-    counts = [np.bincount(spread(pool, 200, rng)[:, 1], minlength=4) for _ in range(200)]
-    chance = [np.bincount(pool[rng.integers(0, 4_000, 200)][:, 1], minlength=4) for _ in range(200)]
-    assert np.var(counts, axis=0).sum() < 0.7 * np.var(chance, axis=0).sum()
-    assert np.mean(counts, axis=0) == pytest.approx(200 * np.bincount(pool[:, 1]) / 4_000, abs=1.5)
-    places = torch.arange(4_000)[:, None]
-    seen = torch.cat([spread(places, 200, rng) for _ in range(200)]).unique()
-    assert len(seen) > 3_900
-
-
-def test_a_whole_pool_is_given_row_by_row():
-    pool = torch.arange(50)[:, None]
-    assert sorted(spread(pool, 50, np.random.default_rng(0))[:, 0].tolist()) == list(range(50))
 
 
 # Generators with a pool
@@ -296,6 +279,14 @@ def test_tables_differ_by_their_rng_and_only_by_it(fitted):
     tables = [fitted.sample(200, rng=np.random.default_rng(seed)).data for seed in (1, 1, 2)]
     assert tables[0].equals(tables[1])
     assert not tables[0].equals(tables[2])
+
+
+@pytest.mark.parametrize("asked", [{}, {"balance": {"ward": {"A": 0.2, "B": 0.5, "C": 0.3}}}])
+def test_pools_stand_in_blocks_that_are_each_like_the_whole(fitted, asked):
+    pool = fitted.projected_to(rng=np.random.default_rng(0), **asked).pool if asked else fitted.pool
+    wards = np.stack([np.bincount(block[:, 2], minlength=3) for block in pool.chunk(BLOCKS)])
+    by_chance = wards.sum(0) / BLOCKS * (1 - wards.sum(0) / len(pool))
+    assert (wards.var(axis=0) < 0.1 * by_chance).all()
 
 
 def test_pool_and_projection_survive_saving(fitted, tmp_path):
