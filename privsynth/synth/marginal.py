@@ -78,7 +78,7 @@ def learn_table(train: Table, codebook: Codebook, work: Work) -> tuple[MaxEntTab
     work.progress.stage("fitting the marginals", ROUNDS)
     fit = fitted(pairs, total, ROUNDS)
     fit.particles.resample()
-    table = MaxEntTable(fit.potentials, fit.particles.codes().to(torch.int16))
+    table = MaxEntTable(fit.potentials, fit.particles.codes.to(torch.int16))
     return table, Measured(pairs, total)
 
 

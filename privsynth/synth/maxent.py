@@ -4,8 +4,8 @@ p(x) ∝ exp(Σ_j bias[x_j] + Σ_{i<j} theta[x_i, x_j]), a Potts model over code
 a junction tree (MST, AIM) can hold few pairs, for its cliques grow exponentially; here particles
 stand in for the tree. They follow the model while its potentials grow from independence: each
 change of the potentials weighs them, poor weights resample them (a sequential Monte Carlo sampler,
-Del Moral, Doucet and Jasra 2006), and a Gibbs sweep moves them. A round costs one matrix product
-of the particles with the potentials, however many pairs there are.
+Del Moral, Doucet and Jasra 2006), and a Gibbs sweep moves them: each row sums the potentials of its
+own codes, one row of them a column.
 
 Noise is not fitted. Each pair's potentials have a normal prior of variance `scale`, learned from
 the noisy counts themselves (automatic relevance determination, MacKay 1992), so a cell moves away
@@ -51,22 +51,24 @@ class Potentials:
         """The potentials of the uniform table."""
         return cls(tuple(sizes), torch.zeros(sum(sizes)), torch.zeros(sum(sizes), sum(sizes)))
 
-    def energy(self, onehot: Tensor) -> Tensor:
-        """Log weight of each row up to a constant, (rows,)."""
-        return 0.5 * ((onehot @ self.theta) * onehot).sum(1) + onehot @ self.bias
+    def energy(self, codes: Tensor) -> Tensor:
+        """Log weight of each row of codes, (rows, columns), up to a constant: (rows,)."""
+        at = codes + starts_of(self.sizes)
+        pulls = functional.embedding_bag(at, self.theta, mode="sum")  # (rows, total)
+        return 0.5 * pulls.gather(1, at).sum(1) + self.bias[at].sum(1)
 
     def __repr__(self) -> str:
         return f"Potentials({len(self.sizes)} columns, {len(self.bias)} codes)"
 
 
 class Particles:
-    """Weighted one-hot rows, (rows, total), that stand for a distribution."""
+    """Weighted rows of codes, (rows, columns), that stand for a distribution."""
 
     def __init__(
-        self, onehot: Tensor, sizes: Sequence[int], generator: torch.Generator | None = None
+        self, codes: Tensor, sizes: Sequence[int], generator: torch.Generator | None = None
     ) -> None:
-        self.onehot, self.sizes, self._generator = onehot, tuple(sizes), generator
-        self.log_weights = torch.zeros(len(onehot))
+        self.codes, self.sizes, self._generator = codes, tuple(sizes), generator
+        self.log_weights = torch.zeros(len(codes))
 
     @classmethod
     def independent(
@@ -74,8 +76,7 @@ class Particles:
     ) -> Particles:
         """Rows whose columns are drawn on their own."""
         drawn = [share.multinomial(n_rows, True, generator=generator) for share in shares]
-        sizes = [len(share) for share in shares]
-        return cls(one_hot(torch.stack(drawn, 1), sizes), sizes, generator)
+        return cls(torch.stack(drawn, 1), [len(share) for share in shares], generator)
 
     @property
     def weights(self) -> Tensor:
@@ -85,11 +86,12 @@ class Particles:
     @property
     def effective_share(self) -> float:
         """Effective sample size over the number of rows (Kish 1965)."""
-        return float(1 / self.weights.square().sum() / len(self.onehot))
+        return float(1 / self.weights.square().sum() / len(self.codes))
 
     def pair_shares(self) -> Tensor:
         """Weighted shares of every pair of codes, (total, total); the diagonal holds the 1-ways."""
-        return (self.onehot * self.weights[:, None]).T @ self.onehot
+        rows = one_hot(self.codes, self.sizes)
+        return (rows * self.weights[:, None]).T @ rows
 
     def weigh(self, energy: Tensor) -> None:
         """Follow a change of the potentials by weights, given its energy of each row, (rows,)."""
@@ -98,30 +100,24 @@ class Particles:
 
     def resample(self) -> None:
         """Rows of equal weight again, by systematic resampling."""
-        n_rows = len(self.onehot)
+        n_rows = len(self.codes)
         at = (torch.arange(n_rows) + torch.rand(1, generator=self._generator)) / n_rows
         chosen = torch.searchsorted(self.weights.cumsum(0), at).clamp_max(n_rows - 1)
-        self.onehot, self.log_weights = self.onehot[chosen], torch.zeros(n_rows)
+        self.codes, self.log_weights = self.codes[chosen], torch.zeros(n_rows)
 
     def sweep(self, model: Potentials, held: Sequence[int] = ()) -> None:
         """Draw each column anew given the others, in random order, but for those held."""
-        starts = np.cumsum([0, *self.sizes]).tolist()
-        rows = torch.arange(len(self.onehot))
+        starts = starts_of(self.sizes)
+        at = self.codes + starts
         for j in torch.randperm(len(self.sizes), generator=self._generator).tolist():
             if j in held:
                 continue
-            block = slice(starts[j], starts[j + 1])
-            logits = torch.addmm(model.bias[block], self.onehot, model.theta[:, block])
-            cumulative = logits.softmax(1).cumsum(1)
-            u = torch.rand(len(rows), 1, generator=self._generator) * cumulative[:, -1:]
-            code = (cumulative < u).sum(1).clamp_max(self.sizes[j] - 1)
-            self.onehot[:, block] = 0.0
-            self.onehot[rows, starts[j] + code] = 1.0
-
-    def codes(self) -> Tensor:
-        """The rows as codes, (rows, columns) int64."""
-        parts = torch.split(self.onehot, list(self.sizes), 1)
-        return torch.stack([part.argmax(1) for part in parts], 1)
+            block = slice(int(starts[j]), int(starts[j]) + self.sizes[j])
+            pulls = functional.embedding_bag(at, model.theta[:, block].contiguous(), mode="sum")
+            cumulative = (pulls + model.bias[block]).softmax(1).cumsum(1)
+            u = torch.rand(len(at), 1, generator=self._generator) * cumulative[:, -1:]
+            at[:, j] = starts[j] + (cumulative < u).sum(1).clamp_max(self.sizes[j] - 1)
+        self.codes = at - starts
 
 
 class Prior:
@@ -211,7 +207,7 @@ class Fit:
         All pairs move at once. Where many columns hang together their moves add up, and would
         overshoot further each time.
         """
-        energy = change.energy(self.particles.onehot)
+        energy = change.energy(self.particles.codes)
         part = min(1.0, _LARGEST_MOVE / max(float(energy.std()), 1e-12))
         self.potentials.theta.add_(change.theta, alpha=part)
         self.potentials.bias.add_(change.bias, alpha=part)
@@ -248,10 +244,10 @@ class MaxEntTable:
         codes = matching[order[:n_rows]].long()
         for column, code in given.items():
             codes[:, column] = code
-        chains = Particles(one_hot(codes, self.sizes), self.sizes, generator)
+        chains = Particles(codes, self.sizes, generator)
         for _ in range(_SWEEPS_GIVEN if given else _SWEEPS):
             chains.sweep(self.potentials, tuple(given))
-        return chains.codes()
+        return chains.codes
 
     def __repr__(self) -> str:
         return f"MaxEntTable({len(self.sizes)} columns, {sum(self.sizes)} codes)"
@@ -259,6 +255,10 @@ class MaxEntTable:
 
 def one_hot(codes: Tensor, sizes: Sequence[int]) -> Tensor:
     """Codes, (rows, columns), as indicators, (rows, total) float."""
-    starts = torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()])
     found = torch.zeros(len(codes), sum(sizes))
-    return found.scatter_(1, codes + starts, 1.0)
+    return found.scatter_(1, codes + starts_of(sizes), 1.0)
+
+
+def starts_of(sizes: Sequence[int]) -> Tensor:
+    """The number of each column's first code among all codes, (columns,)."""
+    return torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()])

@@ -23,7 +23,7 @@ from privsynth.progress import SILENT, Progress
 from privsynth.synth.base import FittedSynthesizer
 from privsynth.synth.constraints import derived, satisfied
 from privsynth.synth.halves import from_blocks, in_blocks
-from privsynth.synth.maxent import Particles, Potentials, Prior, one_hot
+from privsynth.synth.maxent import Particles, Potentials, Prior
 from privsynth.synth.pairs import NoisyPairs
 from privsynth.synth.targets import Targets
 from privsynth.table import Array
@@ -82,7 +82,7 @@ class Projection:
     def weights(self, codes: Tensor) -> Tensor:
         """Weights of draws, (rows,), with mean 1."""
         parts = torch.split(codes, _BLOCK_ROWS)
-        logs = [self.potentials.energy(one_hot(part, self.potentials.sizes)) for part in parts]
+        logs = [self.potentials.energy(part) for part in parts]
         weights = (torch.cat(logs) - torch.cat(logs).max()).double().exp()
         for _ in range(20):  # those below the cap grow until the mean is 1
             weights = (weights / weights.mean()).clamp_max(self.largest_ratio)
@@ -98,7 +98,7 @@ def project(draws: Tensor, measured: Measured, rng: np.random.Generator) -> Proj
     n_pairs = max(1, len(sizes) * (len(sizes) - 1) // 2)
     n_fitted = int(np.clip(_CELLS_A_CYCLE / n_pairs, *_FITTED_ROWS))
     chosen = draws[torch.from_numpy(rng.permutation(len(draws))[:n_fitted])]
-    target = believed(measured, Particles(one_hot(chosen, sizes), sizes).pair_shares())
+    target = believed(measured, Particles(chosen, sizes).pair_shares())
     potentials = raked(chosen.numpy(), target.numpy(), measured.shares.numpy(), sizes)
     weights = Projection(potentials, 1.0).weights(chosen)
     return Projection(potentials, float(weights.sum() ** 2 / weights.square().sum() / len(weights)))

@@ -17,7 +17,7 @@ from privsynth.synth.base import load_fitted
 from privsynth.synth.constraints import violations
 from privsynth.synth.halves import BLOCKS
 from privsynth.synth.marginal import FittedMarginal, Marginal
-from privsynth.synth.maxent import Particles, Potentials, one_hot
+from privsynth.synth.maxent import Particles, Potentials
 from privsynth.synth.pairs import NoisyPairs
 from privsynth.synth.project import (
     Measured,
@@ -122,7 +122,7 @@ def test_without_any_pair_the_shares_of_columns_are_met():
 
 
 def test_what_is_aimed_at_is_the_draws_where_noise_is_large_and_the_answer_where_it_is_small():
-    draws = Particles(one_hot(independent(), SIZES), SIZES).pair_shares()
+    draws = Particles(independent(), SIZES).pair_shares()
     noise = 0.02 * torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     block = slice(0, 3), slice(3, 7)
     trusted = believed(measured(joint(0.5)), draws)[block]
