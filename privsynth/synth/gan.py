@@ -11,12 +11,11 @@ network beside it, are all that meets records, little enough to survive the nois
 half is charged. The fake half's gradient is clipped row by row in the same way, so that both
 balance where the tables agree, and is added without noise (logistic loss, Goodfellow et al. 2014).
 What the generator leaves undone, the critic does at the end: draws are taken by its odds that a
-row is a record (Azadi et al. 2019).
+row is a record (Azadi et al. 2019). How much of either is believed, records decide: see `trust`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -33,84 +32,23 @@ from privsynth.privacy.dpsgd import Trainer, clippable_layers, clipped_sum, make
 from privsynth.privacy.plan import Request, TrainingRequest
 from privsynth.schema import Schema
 from privsynth.synth.base import SavedModel, Synthesizer, Work, fitted_synthesizers, synthesizers
+from privsynth.synth.critic import Critic
 from privsynth.synth.diffusion import UnitRows
 from privsynth.synth.marginal import FittedMarginal, learn_table, teacher_requests
 from privsynth.synth.maxent import MaxEntTable, Potentials, one_hot
 from privsynth.synth.pairs import column_of
 from privsynth.synth.policy import sampling_rate
 from privsynth.synth.project import Measured, Projection, project, projected, take
+from privsynth.synth.trust import NO_TRUST, Trust, measured_trust, odds_request
 from privsynth.table import Array, Table
 
 TRAINING = "critic"
 _TEACHER_ROWS, _BLOCK_ROWS = 60_000, 20_000
-_CHANCE, _LIFT, _LOW, _LOWEST = 1e-6, 3.0, 2.0, 4.0
-_GAIN, _MAX_GRAD_NORM = 4.0, 2.0
+_MAX_GRAD_NORM = 2.0
 _NEVER, _PASSES, _NOISE_WIDTH = -1e9, 3, 16
 _DECISIVE, _MOST_STEPS, _SETTLE = 0.7, 4, 0.5
 _MEMORY, _LEAST_SHARE = 0.95, 1e-3
-_LOGITS, _CANDIDATES = (-4.0, 2.0), 2
-
-
-class Critic(nn.Module):
-    """From rows as indicators, soft or hard, to the log odds that they are records.
-
-    A pair of columns has two features: the log lift of its codes among the teacher's rows, whose
-    pair shares are given, (total, total), and how far that is below what is ever seen; both are
-    standardised over these rows. The network sees the codes too.
-    """
-
-    tables: Tensor
-    members: Tensor
-    single: Tensor
-
-    def __init__(self, sizes: Sequence[int], shares: Tensor, width: int) -> None:
-        super().__init__()
-        self.sizes = tuple(sizes)
-        members = functional.one_hot(column_of(sizes)).float()  # (total, columns)
-        self.register_buffer("members", members, persistent=False)
-        self.register_buffer("single", shares.diagonal().clone())
-        self.register_buffer("tables", self._tables(shares))  # (2, total, total)
-        self.n_pairs = len(sizes) * (len(sizes) - 1)
-        self.wide = nn.Linear(self.n_pairs, 1)
-        self.embed = nn.Linear(self.n_pairs + sum(sizes), width)
-        self.inner = nn.Linear(width, width)
-        self.head = nn.Linear(width, 1)
-        nn.init.normal_(self.embed.weight)
-        for layer in (self.wide, self.head):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-
-    def _tables(self, shares: Tensor) -> Tensor:
-        """What each pair of codes adds to the two features of its columns."""
-        expected = self.single[:, None] * self.single[None, :]
-        lift = ((shares + _CHANCE) / (expected + _CHANCE)).log()
-        found, members = [], self.members
-        for table in (lift.clamp(-_LIFT, _LIFT), (-_LOW - lift).clamp(0.0, _LOWEST)):
-            mean = members.T @ (shares * table) @ members  # (columns, columns)
-            variance = members.T @ (shares * table.square()) @ members - mean.square()
-            deviation = variance.clamp_min(1e-6).sqrt()
-            gap = table - members @ mean @ members.T
-            found.append((gap / (members @ deviation @ members.T)).clamp(-_LIFT, _LIFT))
-        return torch.stack(found)
-
-    def features(self, rows: Tensor) -> Tensor:
-        """Pair features, then codes, each of length near 1: (rows, n_pairs + total)."""
-        found, start = [], 0
-        for column, size in enumerate(self.sizes[:-1]):
-            block, start = rows[:, start : start + size], start + size
-            for table in self.tables:
-                met = (block @ table[start - size : start, start:]) * rows[:, start:]
-                found.append(met @ self.members[start:, column + 1 :] / math.sqrt(self.n_pairs))
-        return torch.cat([*found, (rows - self.single) / math.sqrt(len(self.sizes))], 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """The log odds, (rows,)."""
-        x = features * _GAIN
-        h = functional.silu(functional.layer_norm(self.embed(x), (self.embed.out_features,)))
-        h = functional.silu(functional.layer_norm(self.inner(h), (self.inner.out_features,)))
-        h = h * (2.0 / math.sqrt(h.shape[1]))  # its gradients are then about as long as the others'
-        logits: Tensor = self.wide(x[:, : self.n_pairs]) + self.head(h)
-        return logits.squeeze(1)
+_CANDIDATES = 2
 
 
 class Generator(nn.Module):
@@ -146,8 +84,9 @@ class Generator(nn.Module):
 class Gan(Synthesizer):
     """Adversarial refinement of the maximum-entropy table; every setting is public.
 
-    `critic_share` of the budget goes to the critic. A `critic_weight` of 0 leaves it out, asks
-    nothing for it and gives the table of the marginals; what it adds is the difference.
+    `critic_share` of the budget goes to the critic at epsilon 1 and below, and less above, where
+    the noise of its steps stays the same. A `critic_weight` of 0 leaves it out, asks nothing for it
+    and gives the table of the marginals; what it adds is the difference.
 
     >>> Gan(critic_weight=0.0).critic_weight
     0.0
@@ -171,9 +110,11 @@ class Gan(Synthesizer):
         """The teacher's measurements, and DP-SGD for the critic with what they leave."""
         if not self._has_critic(len(schema.modelled)):
             return teacher_requests(schema, self.codebook_share, 1.0)
+        share = self.critic_share / (max(1.0, budget.epsilon) if budget.is_private else 1.0)
         rate = sampling_rate(self.batch_size, n_units)
         asked = TrainingRequest(TRAINING, "gradients of the critic on records", rate, self.steps)
-        return [*teacher_requests(schema, self.codebook_share, 1 - self.critic_share), asked]
+        teacher = teacher_requests(schema, self.codebook_share, 1 - share)
+        return [*teacher, odds_request(share), asked]
 
     def learn(self, train: Table, work: Work) -> FittedGan:
         """Codebook, the table of the marginals, generator against critic, projection."""
@@ -182,9 +123,10 @@ class Gan(Synthesizer):
         table, measured = learn_table(train, codebook, work)
         plays = self._has_critic(len(codebook.sizes))
         players = self._play(train, codebook, table, measured, work) if plays else None
+        trust = _trusted(players, table, train, codebook, work) if players else NO_TRUST
         public = asdict(self), codebook, work.guarantee, work.spending.entry_id
         unprojected = torch.empty(0), Projection(Potentials.zero(codebook.sizes), 1.0)
-        fitted = FittedGan(*public, *unprojected, table, players)
+        fitted = FittedGan(*public, *unprojected, table, players, trust)
         return projected(fitted, measured, work.rng)
 
     def _has_critic(self, n_columns: int) -> bool:
@@ -253,15 +195,20 @@ class Players(nn.Module):
         return rows, (shares * (now - before)).sum(1).mean()
 
     @torch.no_grad()
-    def judged(self, codes: Tensor, held: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Refined codes, (rows, columns), and the critic's log odds of each; held: (columns,)."""
-        found, logits = [], []
-        for part in torch.split(codes, _BLOCK_ROWS):
+    def refined(self, codes: Tensor, held: Tensor, chance: torch.Generator) -> Tensor:
+        """Codes, (rows, columns), as the generator redraws them; held: (columns,)."""
+        found = [codes[:0]]
+        for part in torch.split(codes, _BLOCK_ROWS) if len(codes) else ():
             rows, _ = self.refine(one_hot(part, self.critic.sizes), held.expand(part.shape), chance)
             parts = torch.split(rows, list(self.critic.sizes), 1)
             found.append(torch.stack([each.argmax(1) for each in parts], 1))
-            logits.append(self.critic(self.critic.features(rows)))
-        return torch.cat(found), torch.cat(logits)
+        return torch.cat(found)
+
+    @torch.no_grad()
+    def odds(self, codes: Tensor) -> Tensor:
+        """The critic's log odds that rows of codes, (rows, columns), are records: (rows,)."""
+        parts = [one_hot(part, self.critic.sizes) for part in torch.split(codes, _BLOCK_ROWS)]
+        return torch.cat([self.critic(self.critic.features(part)) for part in parts])
 
 
 class Game:
@@ -354,6 +301,20 @@ def follow(average: nn.Module, model: nn.Module, part: float) -> None:
         mean.lerp_(weight, part)
 
 
+def _trusted(
+    players: Players, table: MaxEntTable, train: Table, codebook: Codebook, work: Work
+) -> Trust:
+    """What the records say of the players: a histogram of the critic's odds on them, charged."""
+    plain = table.draw(_TEACHER_ROWS, {}, work.rng)
+    chance = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
+    refined = players.refined(plain, torch.zeros(plain.shape[1]), chance)
+    records = torch.from_numpy(codebook.encode(train))
+    of_plain, of_refined, of_records = (
+        players.odds(each).double().numpy() for each in (plain, refined, records)
+    )
+    return measured_trust((of_plain, of_refined), of_records, train, codebook.n_units, work)
+
+
 @fitted_synthesizers.register("gan")
 @dataclass(frozen=True, repr=False)
 class FittedGan(FittedMarginal):
@@ -362,6 +323,7 @@ class FittedGan(FittedMarginal):
     name: ClassVar[str] = "gan"
 
     players: Players | None = None
+    trust: Trust = NO_TRUST
 
     def without_training(self) -> FittedGan | None:
         """The table that the players refine, projected as theirs is; None where there are none."""
@@ -370,21 +332,23 @@ class FittedGan(FittedMarginal):
         return projected(replace(self, players=None), self.measured, np.random.default_rng())
 
     def draw(self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator) -> Tensor:
-        """Rows of the table, refined, and taken as often as the critic holds them for records."""
+        """Rows of the table, some refined, taken as often as the critic holds them for records."""
         if self.players is None:
             return super().draw(n_rows, given, rng)
         codes = super().draw(_CANDIDATES * n_rows, given, rng)
         chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
         held = torch.tensor([float(column in given) for column in range(codes.shape[1])])
-        codes, logits = self.players.judged(codes, held, chance)
-        weights = (logits * self.settings["critic_weight"]).clamp(*_LOGITS).double().exp()
+        n_refined = round(self.trust.refined * len(codes))  # the table's rows are in no order
+        refined = self.players.refined(codes[:n_refined], held, chance)
+        codes = torch.cat([refined, codes[n_refined:]])
+        weights = torch.from_numpy(self.trust.weights(self.players.odds(codes).double().numpy()))
         return take(codes, weights, n_rows, rng)
 
     def tensors(self) -> dict[str, Array]:
         """What the table needs, and the weights of both players."""
         weights = self.players.state_dict() if self.players is not None else {}
         found = {f"players.{name}": value.numpy().copy() for name, value in weights.items()}
-        return super().tensors() | found
+        return super().tensors() | found | {"trust": self.trust.to_array()}
 
     @classmethod
     def restored(cls, saved: SavedModel) -> FittedGan:
@@ -396,4 +360,4 @@ class FittedGan(FittedMarginal):
         blank = torch.zeros_like(plain.table.potentials.theta)
         players = Players(plain.table.potentials, blank, int(saved.settings["width"]))
         players.load_state_dict({n[8:]: torch.from_numpy(saved.tensors[n].copy()) for n in names})
-        return cls(**vars(plain), players=players)
+        return cls(**vars(plain), players=players, trust=Trust(*saved.tensors["trust"].tolist()))

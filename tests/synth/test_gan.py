@@ -10,9 +10,10 @@ from privsynth.privacy.dpsgd import clippable_layers, clipped_sum
 from privsynth.privacy.noise import SeededNoise
 from privsynth.privacy.plan import MeasurementRequest, TrainingRequest
 from privsynth.schema import Schema
-from privsynth.synth import gan, marginal, project
+from privsynth.synth import gan, marginal, project, trust
 from privsynth.synth.base import load_fitted
-from privsynth.synth.gan import TRAINING, Critic, Gan, Players
+from privsynth.synth.critic import Critic
+from privsynth.synth.gan import TRAINING, Gan, Players
 from privsynth.synth.maxent import Potentials, one_hot
 from privsynth.table import Table
 
@@ -166,8 +167,17 @@ def test_without_a_critic_no_training_is_asked_for():
     assert sum(each.share for each in requests) == pytest.approx(1.0)
     asked = Gan().requests(schema, 2_000, BUDGET)
     assert sum(isinstance(each, TrainingRequest) for each in asked) == 1
-    shares = [each.share for each in asked if isinstance(each, MeasurementRequest)]
-    assert sum(shares) == pytest.approx(1 - Gan().critic_share)
+    shares = {each.name: each.share for each in asked if isinstance(each, MeasurementRequest)}
+    odds = shares.pop(trust.ODDS)
+    assert sum(shares.values()) == pytest.approx(1 - Gan().critic_share)
+    assert 0 < odds < 0.2 * Gan().critic_share
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 1.0, 3.0, 10.0])
+def test_above_epsilon_1_the_critic_gets_less_so_that_its_noise_stays(epsilon):
+    asked = Gan().requests(clinic_schema(), 2_000, PrivacyBudget(epsilon, 1e-5))
+    teacher = [e.share for e in asked if isinstance(e, MeasurementRequest) and e.name != trust.ODDS]
+    assert 1 - sum(teacher) == pytest.approx(Gan().critic_share / max(1.0, epsilon))
 
 
 def test_a_private_row_count_never_sets_the_sample_rate():
