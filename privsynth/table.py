@@ -161,7 +161,8 @@ class Table:
         if self.schema.privacy.unit == "row":
             return self
         units = self.units()
-        order = np.lexsort((rng.random(self.n_rows), units))
+        chance = rng.spawn(1)[0]  # what rng goes on to give depends on no number of rows
+        order = np.lexsort((chance.random(self.n_rows), units))
         starts = np.flatnonzero(np.r_[True, np.diff(units[order]) > 0])
         position = np.arange(self.n_rows) - np.repeat(starts, np.diff(np.r_[starts, self.n_rows]))
         keep = order[position < self.schema.privacy.max_rows_per_unit]

@@ -13,7 +13,7 @@ from privsynth.audit.mutant import ALL, bound, in_place_of, mutant
 from privsynth.encode import learn
 from privsynth.privacy import chain, ledger, mechanisms
 from privsynth.privacy.spending import Measurement, Spending
-from privsynth.synth import base, diffusion, gan, marginal, pairs
+from privsynth.synth import base, diffusion, gan, marginal, pairs, trust
 
 
 @mutant("half the noise on counts", "counts with half of their noise")
@@ -122,6 +122,19 @@ def _() -> Any:
         work.rng.random(int(self._codes.sum()) % 997)
 
     return in_place_of(pairs.PairCounter, "__init__", made)
+
+
+@mutant("odds uncharged", "the critic's odds on records decide beside the charged histogram", "gan")
+def _() -> Any:
+    def trusted(right: Any, odds: Any, on_records: Any, *rest: Any) -> Any:
+        return replace(right(odds, on_records, *rest), slope=float(np.abs(on_records).mean()))
+
+    return in_place_of(gan, "measured_trust", trusted)
+
+
+@mutant("odds by row", "each row of a person counts as a whole one among the odds", "gan")
+def _() -> Any:
+    return mock.patch.object(trust, "unit_weights", lambda units: np.ones(len(units)))
 
 
 @mutant("conditions from rows", "the rows that the critic's fakes start from are records", "gan")

@@ -89,7 +89,13 @@ def _canned() -> Iterator[None]:
         trained = (p for layer in layers.values() for p in layer.parameters() if p.requires_grad)
         return {p: p.detach() * 0.01 for p in trained}
 
+    sample, lots = vars(dpsgd)["poisson_sample"], SeededNoise(4)
+
+    def sampled(n_units: int, rate: float, noise: NoiseSource) -> Any:
+        return sample(n_units, rate, lots)  # a person more leaves the noise of the steps as it is
+
     with (
+        mock.patch.object(dpsgd, "poisson_sample", sampled),
         mock.patch.object(mechanisms, "_count", counted),
         mock.patch.object(mechanisms, "_distinct", distinct),
         mock.patch.object(dpsgd, "clipped_sum", summed),
@@ -100,10 +106,10 @@ def _canned() -> Iterator[None]:
 def contribution_in_a_fit(preset: str) -> tuple[bool, str]:
     """One person of three rows moves each answer of a whole fit by 1 at most.
 
-    The questions of two fits are the same, since their answers are canned; what would have been
-    answered is kept, with the person and without.
+    The questions of two fits are the same, since their answers are canned, the row count's too;
+    what would have been answered is kept, with the person and without.
     """
-    everyone = table(1)
+    everyone = table(1, LEARNED)
     person = _one_with_rows(everyone, 3)
     asked: list[list[NDArray[np.float64]]] = []
     with tempfile.TemporaryDirectory() as folder:
