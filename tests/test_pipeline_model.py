@@ -10,7 +10,10 @@ import pytest
 
 import privsynth as ps
 from privsynth import pipeline
+from privsynth.errors import UsageError
+from privsynth.report.policy import Policy
 from privsynth.report.report import RiskReport
+from privsynth.risk.linkability import Sources
 from privsynth.synth import preset
 from privsynth.synth.gan import Gan
 from privsynth.synth.marginal import Marginal
@@ -122,3 +125,37 @@ def test_a_model_with_targets_is_drawn_from(
     model = pipeline.targeted(folder, {"ward": {"east": 0.9}}, [("ward", "died")])
     drawn = pipeline.sample(folder, 200, model=model).to_pandas()
     assert (drawn["ward"] == "east").mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_policy_of_a_run_is_kept_and_decides_its_verdicts(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    policy = Policy(excess_limit=0.03, source="minute 14", set_by="A. Meyer")
+    job = pipeline.Job(3.0, delta=1e-5, model="marginal", policy=policy)
+    _, report = pipeline.run(data, SCHEMA, job, tmp_path / "out", tools)
+    assert report.decision["excess_limit"] == 0.03
+    assert report.decision["set_by"] == "A. Meyer"
+    again = pipeline.assess_run(pipeline.RunFolder(tmp_path / "out"), data)
+    assert again.decision == report.decision
+
+
+def test_another_policy_is_another_commitment(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    hashes = set()
+    for number, policy in enumerate((Policy(), Policy(excess_limit=0.03))):
+        job = pipeline.Job(3.0, delta=1e-5, model="marginal", policy=policy)
+        out = pipeline.fit(data, SCHEMA, job, tmp_path / str(number), tools)
+        hashes.add(out.record.tests)
+    assert len(hashes) == 2
+
+
+def test_a_policy_of_other_columns_is_refused_before_a_charge(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    sources = (Sources("shop", ("age",), ("shoe_size",)),)
+    job = pipeline.Job(3.0, delta=1e-5, policy=Policy(linkability=sources))
+    with pytest.raises(UsageError, match="shoe_size"):
+        pipeline.run(data, SCHEMA, job, tmp_path / "out", tools)
+    assert tools.ledger is not None
+    assert tools.ledger.entries("visits") == ()

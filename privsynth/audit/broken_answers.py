@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from privsynth.audit.mutant import ALL, bound, in_place_of, mutant
+from privsynth.audit.mutant import ALL, both, bound, in_place_of, mutant
 from privsynth.encode import learn
 from privsynth.privacy import chain, ledger, mechanisms
 from privsynth.privacy.spending import Measurement, Spending
@@ -122,6 +122,17 @@ def _() -> Any:
         work.rng.random(int(self._codes.sum()) % 997)
 
     return in_place_of(pairs.PairCounter, "__init__", made)
+
+
+@mutant("row count from records", "a private row count is the exact one all the same", *ALL)
+def _() -> Any:
+    def learned(right: Any, train: Any, *given: Any, **named: Any) -> Any:
+        return replace(right(train, *given, **named), n_units=float(train.n_units))
+
+    one, two, three = (
+        in_place_of(module, "learn_codebook", learned) for module in (marginal, diffusion, gan)
+    )
+    return both(one, both(two, three))
 
 
 @mutant("odds uncharged", "the critic's odds on records decide beside the charged histogram", "gan")

@@ -110,6 +110,7 @@ def _in_small() -> Iterator[None]:
             (diffusion, "_TRIED_ROWS", 200),
             (diffusion, "training_share", lambda *_: 0.3),
             (gan, "_TEACHER_ROWS", 200),
+            (gan, "_TRIED_ROWS", 200),
             (maxent, "_SWEEPS", 1),
             (project, "_POOL_ROWS", (200, 200)),
             (project, "_FITTED_ROWS", (200, 200)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from privsynth.cli.options import Json
+from privsynth.cli.options import Json, PolicyFile
 
 if TYPE_CHECKING:
     from privsynth.progress import Progress
@@ -49,6 +49,7 @@ def assess(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where the report goes.")
     ] = None,
+    policy: PolicyFile = None,
     plan: OnlyPlan = False,
     as_json: Json = False,
 ) -> None:
@@ -61,15 +62,15 @@ def assess(
     from privsynth.errors import UsageError
 
     with on_stderr() as progress:
-        if folder is not None and data is not None:
+        if folder is not None and data is not None and policy is None:
             found, where = _of_run(folder, data, progress)
         elif folder is None and train and synthetic and schema and out:
-            found = _of_any(_Files(train, control, synthetic, schema), out, progress)
+            found = _of_any(_Files(train, control, synthetic, schema, policy), out, progress)
             where = out
         else:
             raise UsageError(
                 "give DIR and --data for a run, or --train, --synthetic, --schema and --out "
-                "(and --control) for any table"
+                "(and --control, --policy) for any table"
             )
     show_assessment(found, where, as_json)
 
@@ -110,6 +111,7 @@ class _Files:
     control: Path | None
     synthetic: Path
     schema: Path
+    policy: Path | None
 
 
 def _of_run(folder: Path, data: Path, progress: Progress) -> tuple[RiskReport, Path]:
@@ -123,6 +125,7 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
     import numpy as np
 
     from privsynth import pipeline
+    from privsynth.cli.job import policy_of
     from privsynth.io import read_table
     from privsynth.release.release import write_report
     from privsynth.schema import Schema
@@ -135,7 +138,11 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
         control = read_table(files.control, schema) if files.control else nobody
         synthetic = pipeline.read_synthetic(files.synthetic, schema)
         found = pipeline.assess(
-            train=train, control=control, synthetic=synthetic, progress=progress
+            train=train,
+            control=control,
+            synthetic=synthetic,
+            policy=policy_of(files.policy),
+            progress=progress,
         )
         write_report(folder, found)
     return found

@@ -12,6 +12,7 @@ from privsynth.cli.options import (
     Model,
     NoPrivacy,
     Out,
+    PolicyFile,
     Rows,
     SchemaFile,
 )
@@ -27,14 +28,16 @@ def fit(
     model: Model = "auto",
     rows: Rows = None,
     control: Control = 0.1,
+    policy: PolicyFile = None,
     ledger: LedgerFile = None,
     no_privacy: NoPrivacy = False,
     as_json: Json = False,
 ) -> None:
     """Fit a model and keep it in DIR/controller; `sample`, `assess` and `report` go on from it."""
     from privsynth import pipeline
-    from privsynth.cli.job import Files, job_of, run_job
+    from privsynth.cli.job import Files, job_of, policy_of, run_job
     from privsynth.cli.summary import show_fit
 
-    job = job_of(epsilon, no_privacy, delta=delta, model=model, rows=rows, control=control)
+    asked = {"model": model, "rows": rows, "control": control, "policy": policy_of(policy)}
+    job = job_of(epsilon, no_privacy, delta=delta, **asked)
     show_fit(run_job(pipeline.fit, Files(data, schema), job, out, ledger), as_json)

@@ -11,6 +11,7 @@ from privsynth.cli.progress import on_stderr
 from privsynth.errors import UsageError
 from privsynth.pipeline import Job, Tools
 from privsynth.privacy.ledger import Ledger
+from privsynth.report.policy import Policy
 from privsynth.schema import Schema
 
 T = TypeVar("T")
@@ -40,6 +41,11 @@ def job_of(epsilon: float | None, no_privacy: bool, **settings: Any) -> Job:
     if epsilon == float("inf"):
         raise UsageError("an infinite epsilon protects nobody; say --no-privacy")
     return Job(epsilon, **settings)
+
+
+def policy_of(path: Path | None) -> Policy:
+    """The policy in a file, or the default where none is given."""
+    return Policy() if path is None else Policy.load(path)
 
 
 def run_job(stage: Stage[T], files: Files, job: Job, out: Path, ledger: Path | None = None) -> T:

@@ -59,6 +59,14 @@ LedgerFile = Annotated[
         "--ledger", metavar="FILE", help="The ledger; $PRIVSYNTH_LEDGER or your own by default."
     ),
 ]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        help="Limits, who set them, and the attackers to reckon with, in TOML.",
+    ),
+]
 Csv = Annotated[bool, typer.Option("--csv", help="Write the synthetic table as CSV too.")]
 Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="A folder that does not exist yet.")

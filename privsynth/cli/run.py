@@ -13,6 +13,7 @@ from privsynth.cli.options import (
     Model,
     NoPrivacy,
     Out,
+    PolicyFile,
     Rows,
     SchemaFile,
 )
@@ -28,6 +29,7 @@ def run(
     model: Model = "auto",
     rows: Rows = None,
     control: Control = 0.1,
+    policy: PolicyFile = None,
     ledger: LedgerFile = None,
     csv: Csv = False,
     no_privacy: NoPrivacy = False,
@@ -35,8 +37,10 @@ def run(
 ) -> None:
     """The whole path: a synthetic table to hand over, its risk report, and its ledger entry."""
     from privsynth import pipeline
-    from privsynth.cli.job import Files, job_of, run_job
+    from privsynth.cli.job import Files, job_of, policy_of, run_job
     from privsynth.cli.summary import show_run
 
-    job = job_of(epsilon, no_privacy, delta=delta, model=model, rows=rows, control=control, csv=csv)
+    judged = policy_of(policy)
+    asked = {"model": model, "rows": rows, "control": control, "csv": csv, "policy": judged}
+    job = job_of(epsilon, no_privacy, delta=delta, **asked)
     show_run(*run_job(pipeline.run, Files(data, schema), job, out, ledger), as_json)

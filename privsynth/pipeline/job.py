@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from privsynth.errors import ReleaseRefused, UsageError
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.noise import NoiseSource
+from privsynth.report.policy import Policy
 from privsynth.schema import Schema
 
 AUTO = "auto"
@@ -32,6 +33,7 @@ class Job:
     rows: int | None = None
     control: float = 0.1
     csv: bool = False
+    policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
         if self.is_private:
@@ -72,18 +74,21 @@ class Job:
         asked = {"--delta": self.delta, "--model": model, "--control": self.control}
         options = [f"{name} {value}" for name, value in asked.items() if value is not None]
         rows = [f"--rows {self.rows}"] if self.rows else []
+        policy = [] if self.policy == Policy() else ["--policy policy.toml"]
         parts = [f"privsynth run {data} --schema schema.toml", budget, *options, *rows]
-        return " ".join([*parts, *(["--csv"] if self.csv else []), "--out DIR"])
+        return " ".join([*parts, *policy, *(["--csv"] if self.csv else []), "--out DIR"])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; an infinite epsilon is None."""
-        return asdict(self) | {"epsilon": self.epsilon if self.is_private else None}
+        numbers = {"epsilon": self.epsilon if self.is_private else None}
+        return asdict(self) | numbers | {"policy": self.policy.to_dict()}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Job:
         """The job that `to_dict` wrote."""
-        epsilon = document["epsilon"]
-        return cls(**{**document, "epsilon": math.inf if epsilon is None else epsilon})
+        epsilon, policy = document["epsilon"], Policy.parse(document["policy"])
+        given = {"epsilon": math.inf if epsilon is None else epsilon, "policy": policy}
+        return cls(**{**document, **given})
 
 
 def _delta(schema: Schema, n_units: int) -> float:
@@ -105,5 +110,6 @@ def default_delta(n_units: int) -> float:
 def refuse_early(schema: Schema, job: Job, noise: NoiseSource | None) -> None:
     """Refuse what can be known to be wrong without a look at the records."""
     schema.require_learnable(job.is_private)
+    job.policy.require_columns(schema)
     if job.is_private and noise is not None and not noise.is_secret:
         raise ReleaseRefused("the noise is seeded: such a run is for tests, and is not released")

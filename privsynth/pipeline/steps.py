@@ -122,8 +122,13 @@ def _record(table: Table, name: str, job: Job, choice: Choice, split: Split) -> 
         choice=choice,
         split=split,
         rows=job.rows or _rows_by_default(table, job),
-        tests=registration(Policy().excess_limit),
+        tests=_tests(job.policy),
     )
+
+
+def _tests(policy: Policy) -> str:
+    """The commitment to attacks and limits."""
+    return registration(policy.excess_limit, policy.attacks())
 
 
 def _rows_by_default(table: Table, job: Job) -> int | None:
@@ -155,9 +160,11 @@ def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) 
     plain = fitted.model.without_training()
     without_critic = plain.sample(synthetic.n_rows, progress=progress) if plain else None
     losses = losses_of(fitted.model)
-    measured = measure(tables, np.random.default_rng(), progress, without_critic, losses)
+    policy = fitted.record.job.policy
+    rng = np.random.default_rng()
+    measured = measure(tables, rng, progress, without_critic, losses, policy.attacks())
     made = provenance(fitted.model, fitted.record)
-    report = build_report(tables.schema, fitted.model.guarantee, measured, made)
+    report = build_report(tables.schema, fitted.model.guarantee, measured, made, policy)
     write_report(folder.report, report)
     return report
 
@@ -168,12 +175,14 @@ def assess(
     control: Table,
     synthetic: Table,
     guarantee: Guarantee | None = None,
+    policy: Policy | None = None,
     rng: np.random.Generator | None = None,
     progress: Progress = SILENT,
 ) -> RiskReport:
     """The risk report of a synthetic table, whoever made it, in the controller's edition.
 
-    AssessmentError where the tables do not fit together.
+    `policy` holds the limits and the attackers to reckon with. AssessmentError where the tables
+    do not fit together.
 
     >>> import pandas as pd
     >>> schema = Schema.parse({"dataset": {"id": "d"},
@@ -184,8 +193,10 @@ def assess(
     RiskReport('d', controller edition, ... facts, ... inconclusive)
     """
     tables = _tables(train, control, synthetic)
-    measured = measure(tables, rng or np.random.default_rng(), progress)
-    return build_report(train.schema, guarantee, measured, _someone_elses())
+    policy, rng = policy or Policy(), rng or np.random.default_rng()
+    policy.require_columns(tables.schema)
+    measured = measure(tables, rng, progress, declared=policy.attacks())
+    return build_report(train.schema, guarantee, measured, _someone_elses(), policy)
 
 
 def _tables(train: Table, control: Table, synthetic: Table) -> Tables:
@@ -228,7 +239,7 @@ def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
             "train, salted": record.split.train,
             "control, salted": record.split.control,
             TESTS_BEFORE: record.tests,
-            TESTS_AS_RUN: registration(Policy().excess_limit),
+            TESTS_AS_RUN: _tests(record.job.policy),
         },
     )
 

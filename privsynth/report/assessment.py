@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from privsynth.errors import Inconclusive
@@ -65,11 +67,12 @@ def assess(
     progress: Progress = SILENT,
     without_critic: Table | None = None,
     losses: Losses | None = None,
+    declared: Mapping[str, risk.Attack] = MappingProxyType({}),
 ) -> Assessment:
     """Run every attack and metric on three tables, and take the figures for the charts.
 
     `without_critic` is a synthetic table of the same fit, with its critic left out; `losses` says
-    how badly records fit the generator.
+    how badly records fit the generator; `declared` are the attacks that a policy describes.
     """
     from threadpoolctl import threadpool_limits
 
@@ -79,7 +82,7 @@ def assess(
     started = time.perf_counter()
     # Boosted trees on two spinning OpenMP threads are many times slower on a busy machine.
     with threadpool_limits(limits=1, user_api="openmp"):
-        attacks = attack(tables, rng, progress, losses)
+        attacks = attack(tables, rng, progress, losses, declared)
         groups = disclosure(tables)
         tables, lacking = _shared(tables)
         scores = (*lacking, *measure(tables, rng, progress))

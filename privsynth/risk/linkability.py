@@ -1,4 +1,4 @@
-"""Linkability: two halves of a record joined through the synthetic table."""
+"""Linkability: two sources on the same persons, joined through the synthetic table."""
 
 from __future__ import annotations
 
@@ -16,19 +16,36 @@ from privsynth.risk.plain import PlainTable, PlainTables, one_row_each, plain_ta
 from privsynth.risk.statistics import compare
 from privsynth.table import Tables
 
-Halves = tuple[tuple[str, ...], tuple[str, ...]]
+
+@dataclass(frozen=True)
+class Sources:
+    """Two sources that an attacker may hold on the same persons, and the columns of each.
+
+    >>> Sources("registry and insurer", ("age", "sex"), ("zip",)).columns
+    ('age', 'sex', 'zip')
+    """
+
+    name: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of both."""
+        return self.first + self.second
 
 
 @attacks.register("linkability")
 @dataclass(frozen=True)
 class Linkability:
-    """Two sources that each hold half of the quasi-identifiers, joined record by record.
+    """Two sources that each hold some columns of the same persons, joined record by record.
 
-    A target counts as linked where the synthetic record nearest to one half of it is also the
-    one nearest to the other half. `halves` declares the attacker's two sources; by default the
-    quasi-identifiers are dealt out so that both halves tell about equally much.
+    A target counts as linked where the synthetic record nearest to what one source holds of it is
+    also the one nearest to what the other holds. `sources` declares whom to reckon with, one
+    attack each; by default the quasi-identifiers are dealt out so that both tell about equally
+    much.
 
-    >>> Linkability(halves=(("age", "sex"), ("zip",))).n_targets
+    >>> Linkability(sources=(Sources("two clinics", ("age", "sex"), ("zip",)),)).n_targets
     1000
     """
 
@@ -36,33 +53,59 @@ class Linkability:
     title: ClassVar[str] = "Linkability of two sources"
 
     n_targets: int = 1_000
-    halves: Halves | None = None
+    sources: tuple[Sources, ...] = ()
     max_synthetic_rows: int = 20_000
 
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
-        """One result for the pair of sources."""
+        """One result for each pair of sources."""
         plain = plain_tables(tables)
-        known = plain.with_role("quasi_identifier")
-        halves = self.halves or dealt(known, plain.synthetic)
-        if not all(halves) or not {*halves[0], *halves[1]} <= set(plain.train.columns):
-            return (Failure(self.name, self.title, _why_not(self.halves is not None)),)
-        return (timed(lambda: self._attack(plain, halves, rng)),)
+        if not self.sources:
+            known = plain.with_role("quasi_identifier")
+            both = Sources("", *dealt(known, plain.synthetic))
+            return (self._tried(plain, both, rng, attack=self.name, title=self.title),)
+        titles = [f"Linkability: {each.name}" for each in self.sources]
+        return tuple(
+            self._tried(plain, each, rng, attack=f"{self.name}_{number}", title=title)
+            for number, (each, title) in enumerate(zip(self.sources, titles, strict=True), 1)
+        )
 
-    def _attack(self, tables: PlainTables, halves: Halves, rng: np.random.Generator) -> Result:
+    def _tried(
+        self,
+        tables: PlainTables,
+        sources: Sources,
+        rng: np.random.Generator,
+        *,
+        attack: str,
+        title: str,
+    ) -> Result:
+        has_both = bool(sources.first and sources.second)
+        if not has_both or not {*sources.columns} <= set(tables.train.columns):
+            return Failure(attack, title, _why_not(bool(self.sources)))
+        return timed(lambda: self._attack(tables, sources, rng, attack=attack, title=title))
+
+    def _attack(
+        self,
+        tables: PlainTables,
+        sources: Sources,
+        rng: np.random.Generator,
+        *,
+        attack: str,
+        title: str,
+    ) -> Result:
         synthetic = some_rows(tables.synthetic, self.max_synthetic_rows, rng)
         seeds = [int(seed) for seed in rng.integers(2**32, size=2)]
         targets = one_row_each(tables.train, self.n_targets, rng)
-        member = _rate(linked(synthetic, targets, halves, seeds))
+        member = _rate(linked(synthetic, targets, sources, seeds))
         control = None
         if tables.control.n_rows:
             others = one_row_each(tables.control, self.n_targets, rng)
-            control = _rate(linked(synthetic, others, halves, seeds))
+            control = _rate(linked(synthetic, others, sources, seeds))
         excess, p = compare(member, control)
         return AttackResult(
-            attack=self.name,
-            title=self.title,
+            attack=attack,
+            title=title,
             criterion="linkability",
-            threat_model=_threat_model(halves),
+            threat_model=_threat_model(sources),
             n_planned=self.n_targets,
             n_done=member.total,
             member=member,
@@ -79,7 +122,7 @@ class Linkability:
         )
 
 
-def dealt(columns: Sequence[str], table: PlainTable) -> Halves:
+def dealt(columns: Sequence[str], table: PlainTable) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns in two halves, dealt by falling number of values: first, second, second, first.
 
     >>> codes = {name: np.arange(8) % n for name, n in (("a", 8), ("b", 4), ("c", 2), ("d", 2))}
@@ -93,12 +136,12 @@ def dealt(columns: Sequence[str], table: PlainTable) -> Halves:
 
 
 def linked(
-    synthetic: PlainTable, targets: PlainTable, halves: Halves, seeds: Sequence[int]
+    synthetic: PlainTable, targets: PlainTable, sources: Sources, seeds: Sequence[int]
 ) -> NDArray[Any]:
-    """Whether both halves of each target lead to one synthetic record, (n_targets,) booleans."""
+    """Whether both sources lead from a target to one synthetic record, (n_targets,) booleans."""
     first, second = (
-        anonymeter.nearest_rows(synthetic, targets, half, seed)
-        for half, seed in zip(halves, seeds, strict=True)
+        anonymeter.nearest_rows(synthetic, targets, columns, seed)
+        for columns, seed in zip((sources.first, sources.second), seeds, strict=True)
     )
     return np.asarray(first == second)
 
@@ -107,8 +150,9 @@ def _rate(hits: NDArray[Any]) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 
-def _threat_model(halves: Halves) -> ThreatModel:
-    knowledge = " and ".join(f"one with {', '.join(half)}" for half in halves)
+def _threat_model(sources: Sources) -> ThreatModel:
+    both = (sources.first, sources.second)
+    knowledge = " and ".join(f"one with {', '.join(columns)}" for columns in both)
     return ThreatModel(
         attacker="a recipient who holds two sources on the same persons",
         knowledge=f"two sources: {knowledge}; and the synthetic table",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
-from privsynth.risk.base import LEVEL, attacks
+from privsynth.risk.base import LEVEL, Attack, attacks
 
 
-def registration(limit: float) -> str:
+def registration(limit: float, declared: Mapping[str, Attack] = MappingProxyType({})) -> str:
     """A SHA-256 of every registered attack with its settings, the level and the policy's limit.
+
+    `declared` are the attacks whose settings come from the policy.
 
     Two runs with the same hash asked the same questions, with the same numbers of attempts, and
     held the answers against the same limit.
@@ -22,7 +26,9 @@ def registration(limit: float) -> str:
     """
     document = {
         "version": version("privsynth"),
-        "attacks": {name: _settings(make()) for name, make in attacks.items()},
+        "attacks": {
+            name: _settings(declared.get(name) or make()) for name, make in attacks.items()
+        },
         "level": LEVEL,
         "limit": limit,
     }

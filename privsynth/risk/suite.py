@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
 from privsynth.errors import AssessmentError
 from privsynth.progress import SILENT, Progress
-from privsynth.risk.base import AttackResult, Failure, Result, attacks
+from privsynth.risk.base import Attack, AttackResult, Failure, Result, attacks
 from privsynth.risk.statistics import holm
 from privsynth.risk.white_box import Losses, white_box
 from privsynth.table import Tables
@@ -21,11 +22,13 @@ def run_suite(
     rng: np.random.Generator,
     progress: Progress = SILENT,
     losses: Losses | None = None,
+    declared: Mapping[str, Attack] = MappingProxyType({}),
 ) -> tuple[Result, ...]:
     """The results of every registered attack, their p-values adjusted for each other.
 
     `losses` says how badly records fit the generator, where there is one: then the model itself
-    is attacked as well.
+    is attacked as well. `declared` are attacks, by name, that a policy says more of: they take the
+    place of those with default settings.
 
     The adjusted value (Holm 1979) stands in `details["p_holm"]`. Nothing an attack meets in the
     tables is raised: it becomes a Failure.
@@ -47,7 +50,7 @@ def run_suite(
     progress.stage("attacks", total=len(chosen))
     results: list[Result] = []
     for (name, make), seed in zip(chosen, seeds, strict=True):
-        attack, stream = make(), np.random.default_rng(seed)
+        attack, stream = declared.get(name) or make(), np.random.default_rng(seed)
         results.extend(_run(name, attack.title, partial(attack.run, tables, stream)))
         progress.advance(1, name)
     if losses is not None:

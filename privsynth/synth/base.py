@@ -125,30 +125,28 @@ class FittedSynthesizer(ABC):
         n_kept, n_drawn = 0, 0
         while n_kept < n_rows:
             _refuse_hopeless(n_kept, n_drawn, n_rows)
-            wanted = min(_CHUNK_ROWS, _draws_needed(n_rows - n_kept, n_kept, n_drawn))
-            drawn = derived(self._draw(wanted, given, where, rng), where)
-            valid = drawn.take(satisfied(drawn))
-            valid = valid.take(np.arange(min(valid.n_rows, n_rows - n_kept)))
-            kept.append(valid.data)
-            n_kept, n_drawn = n_kept + valid.n_rows, n_drawn + wanted
-            progress.advance(valid.n_rows)
+            wanted = _draws_needed(n_rows - n_kept, n_kept, n_drawn)
+            wanted = min(_CHUNK_ROWS, wanted) if given else wanted  # a pool is taken from at once
+            drawn = self.sample_codes(wanted, given, rng, SILENT)
+            for start in range(0, wanted, _CHUNK_ROWS):
+                valid = self._valid(drawn[start : start + _CHUNK_ROWS], where, rng)
+                valid = valid.take(np.arange(min(valid.n_rows, n_rows - n_kept)))
+                kept.append(valid.data)
+                n_kept += valid.n_rows
+                progress.advance(valid.n_rows)
+            n_drawn += wanted
         return completed(pa.concat_tables(kept), self.codebook, rng)
 
-    def _draw(
-        self,
-        n_rows: int,
-        given: Mapping[int, int],
-        where: Mapping[str, Any],
-        rng: np.random.Generator,
-    ) -> Table:
-        codes = self.sample_codes(n_rows, given, rng, SILENT)
+    def _valid(self, codes: Array, where: Mapping[str, Any], rng: np.random.Generator) -> Table:
+        """The rows of codes as records, those that keep to the constraints."""
         table = self.codebook.decode(codes, rng)
         data = table.data
         for name, value in where.items():
             kind = data.schema.field(name).type
-            held = pa.array([value] * n_rows).cast(kind)
+            held = pa.array([value] * len(codes)).cast(kind)
             data = data.set_column(data.column_names.index(name), name, held)
-        return Table(table.schema, data, table.storage)
+        drawn = derived(Table(table.schema, data, table.storage), where)
+        return drawn.take(satisfied(drawn))
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors; loading them never executes anything."""
@@ -303,7 +301,9 @@ def load_fitted(folder: str | Path) -> FittedSynthesizer:
         register_built_in()
         return fitted_synthesizers.get(document["synthesizer"]).restored(saved)
     except (LookupError, TypeError, ValueError, RuntimeError):
-        raise ModelError(f"{folder}: the model file is damaged") from None
+        raise ModelError(
+            f"{folder}: the model file is damaged, or of an earlier version of privsynth; fit again"
+        ) from None
 
 
 def _refuse_oversized(folder: Path) -> None:

@@ -7,11 +7,12 @@ its code in such a row, so it follows the noisy 1-ways and never records; that c
 
 The critic judges how the codes of a row go together: for each pair of columns, how much more often
 than by chance the table has these two. Such features are public; a linear map of them, and a small
-network beside it, are all that meets records, little enough to survive the noise. Only that real
-half is charged. The fake half's gradient is clipped row by row in the same way, so that both
-balance where the tables agree, and is added without noise (logistic loss, Goodfellow et al. 2014).
-What the generator leaves undone, the critic does at the end: draws are taken by its odds that a
-row is a record (Azadi et al. 2019). How much of either is believed, records decide: see `trust`.
+network beside it, are all that learns from records, little enough to survive the noise. Of its loss
+only that real half is charged. The fake half's gradient is clipped row by row in the same way, so
+that both balance where the tables agree, and is added without noise (logistic loss, Goodfellow et
+al. 2014). What the generator leaves undone, the critic does at the end: draws are taken by its odds
+that a row is a record (Azadi et al. 2019). How much of either is believed, records decide by a
+histogram of the odds, which is charged too: see `trust`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ from privsynth.synth.trust import NO_TRUST, Trust, measured_trust, odds_request
 from privsynth.table import Array, Table
 
 TRAINING = "critic"
-_TEACHER_ROWS, _BLOCK_ROWS = 60_000, 20_000
+_TEACHER_ROWS, _TRIED_ROWS = 60_000, 20_000
+_NUMBERS = 40_000_000  # of features that are held at once
+_LEAST_CRITIC_SHARE = 0.01
 _MAX_GRAD_NORM = 2.0
 _NEVER, _PASSES, _NOISE_WIDTH = -1e9, 3, 16
 _DECISIVE, _MOST_STEPS, _SETTLE = 0.7, 4, 0.5
@@ -84,9 +87,9 @@ class Generator(nn.Module):
 class Gan(Synthesizer):
     """Adversarial refinement of the maximum-entropy table; every setting is public.
 
-    `critic_share` of the budget goes to the critic at epsilon 1 and below, and less above, where
-    the noise of its steps stays the same. A `critic_weight` of 0 leaves it out, asks nothing for it
-    and gives the table of the marginals; what it adds is the difference.
+    `critic_share` of the budget goes to the critic at epsilon 1 and below, and less above, down to
+    a hundredth: the noise of its steps stays about the same. A `critic_weight` of 0 leaves it out,
+    asks nothing for it and gives the table of the marginals; what it adds is the difference.
 
     >>> Gan(critic_weight=0.0).critic_weight
     0.0
@@ -110,7 +113,9 @@ class Gan(Synthesizer):
         """The teacher's measurements, and DP-SGD for the critic with what they leave."""
         if not self._has_critic(len(schema.modelled)):
             return teacher_requests(schema, self.codebook_share, 1.0)
-        share = self.critic_share / (max(1.0, budget.epsilon) if budget.is_private else 1.0)
+        share = self.critic_share
+        if budget.epsilon > 1 and budget.is_private:
+            share = max(share / budget.epsilon, min(share, _LEAST_CRITIC_SHARE))
         rate = sampling_rate(self.batch_size, n_units)
         asked = TrainingRequest(TRAINING, "gradients of the critic on records", rate, self.steps)
         teacher = teacher_requests(schema, self.codebook_share, 1 - share)
@@ -127,7 +132,7 @@ class Gan(Synthesizer):
         public = asdict(self), codebook, work.guarantee, work.spending.entry_id
         unprojected = torch.empty(0), Projection(Potentials.zero(codebook.sizes), 1.0)
         fitted = FittedGan(*public, *unprojected, table, players, trust)
-        return projected(fitted, measured, work.rng)
+        return projected(fitted, measured, work.rng, work.progress)
 
     def _has_critic(self, n_columns: int) -> bool:
         return self.critic_weight > 0 and n_columns > 1
@@ -198,7 +203,7 @@ class Players(nn.Module):
     def refined(self, codes: Tensor, held: Tensor, chance: torch.Generator) -> Tensor:
         """Codes, (rows, columns), as the generator redraws them; held: (columns,)."""
         found = [codes[:0]]
-        for part in torch.split(codes, _BLOCK_ROWS) if len(codes) else ():
+        for part in torch.split(codes, self._block_rows) if len(codes) else ():
             rows, _ = self.refine(one_hot(part, self.critic.sizes), held.expand(part.shape), chance)
             parts = torch.split(rows, list(self.critic.sizes), 1)
             found.append(torch.stack([each.argmax(1) for each in parts], 1))
@@ -207,8 +212,12 @@ class Players(nn.Module):
     @torch.no_grad()
     def odds(self, codes: Tensor) -> Tensor:
         """The critic's log odds that rows of codes, (rows, columns), are records: (rows,)."""
-        parts = [one_hot(part, self.critic.sizes) for part in torch.split(codes, _BLOCK_ROWS)]
+        parts = (one_hot(part, self.critic.sizes) for part in torch.split(codes, self._block_rows))
         return torch.cat([self.critic(self.critic.features(part)) for part in parts])
+
+    @property
+    def _block_rows(self) -> int:
+        return max(1, _NUMBERS // self.critic.embed.in_features)
 
 
 class Game:
@@ -305,7 +314,7 @@ def _trusted(
     players: Players, table: MaxEntTable, train: Table, codebook: Codebook, work: Work
 ) -> Trust:
     """What the records say of the players: a histogram of the critic's odds on them, charged."""
-    plain = table.draw(_TEACHER_ROWS, {}, work.rng)
+    plain = table.draw(_TRIED_ROWS, {}, work.rng)
     chance = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
     refined = players.refined(plain, torch.zeros(plain.shape[1]), chance)
     records = torch.from_numpy(codebook.encode(train))

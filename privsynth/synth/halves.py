@@ -20,19 +20,24 @@ from torch import Tensor, from_numpy
 from privsynth.table import Array
 
 BLOCKS = 8
-_ROWS, _STEPS, _BATCH = 512, 256, (8, 512)
-_MOST_PAIRS = 2_000
+_STEPS, _BATCH = 256, (8, 512)
+_MOST_PAIRS, _MOST_CELLS = 2_000, 1_000_000
+_NUMBERS = 4_000_000  # of cells of rows that are counted at once
 _COMMON = 5.0  # rows; what is rarer counts no more than this in how the halves differ
 
 
 class Cells:
-    """Where each row counts: a cell a column and a cell a pair of columns, numbered from 0."""
+    """Where each row counts: a cell a column and a cell a pair of columns, numbered from 0.
+
+    Of very many pairs, or of pairs of very many cells, a part is taken.
+    """
 
     def __init__(self, sizes: Sequence[int], rng: np.random.Generator) -> None:
         widths = np.array(sizes, dtype=np.int32)
         pairs = np.array(list(combinations(range(len(sizes)), 2)), np.int32).reshape(-1, 2)
-        if len(pairs) > _MOST_PAIRS:
-            pairs = pairs[rng.permutation(len(pairs))[:_MOST_PAIRS]]
+        pairs = pairs[rng.permutation(len(pairs))[:_MOST_PAIRS]]
+        n_cells = widths[pairs].astype(np.int64).prod(1).cumsum()
+        pairs = pairs[n_cells <= _MOST_CELLS]
         self._left, self._right = pairs.T
         self._factors = widths[self._right]
         n_cells = np.concatenate([widths, widths[self._left] * self._factors])
@@ -48,8 +53,9 @@ class Cells:
     def counts(self, codes: Array) -> Array:
         """How many rows each cell has, (n_cells,)."""
         found = np.zeros(self.n_cells, dtype=np.int64)
-        for start in range(0, len(codes), _ROWS):
-            cells = self.of(codes[start : start + _ROWS]).ravel()
+        n_rows = max(1, _NUMBERS // (len(self._columns_at) + len(self._pairs_at)))
+        for start in range(0, len(codes), n_rows):
+            cells = self.of(codes[start : start + n_rows]).ravel()
             found += np.bincount(cells, minlength=self.n_cells)
         return found
 
@@ -98,8 +104,8 @@ def _halves(
     for start in range(0, len(pairs), batch):
         part = pairs[start : start + batch]
         first, second = (cells.of(codes[side]) for side in part.T)
-        pull = importance * gap
-        turned = pull[first].sum(1) > pull[second].sum(1)
+        pulls = ((importance[side] * gap[side]).sum(1) for side in (first, second))
+        turned = np.greater(*pulls)
         part[turned] = part[turned, ::-1]
         sign = np.repeat(np.where(turned, -1.0, 1.0), first.shape[1])
         for side, towards in ((first, sign), (second, -sign)):

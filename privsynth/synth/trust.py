@@ -4,8 +4,8 @@ A critic that was trained under noise may see what is not there, and a generator
 then leads rows astray. So the critic's odds on records are counted, once, in a few bins, with noise
 and charged. Rows of the table, as they are and as the generator redraws them, have odds of their
 own; the mixture of both, weighed by a power of the odds, is taken that has the records' histogram.
-Where the critic has learned nothing, records score as rows of the table do: nothing is refined and
-nothing weighed, and the table stays as it was.
+Where the histogram is not clearly better met so, nothing is refined and nothing weighed: where the
+critic has learned nothing, records score as rows of the table do, and the table stays as it was.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _BINS = 12
 _LARGEST = (-4.0, 2.0)  # log weights of rows, so that none is taken much more often than others
 _REFINED = np.linspace(0.0, 1.0, 11)
 _SLOPES = np.linspace(0.0, 1.5, 16)
+_CLEARLY = 6.0  # two settings that mean nothing gain less than this in 95 of 100 fits (chi-squared)
 
 
 def odds_request(critic_share: float) -> MeasurementRequest:
@@ -47,6 +48,10 @@ class Trust:
 
     refined: float
     slope: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.refined <= 1 and 0 <= self.slope <= _SLOPES[-1]):
+            raise ValueError("trust lies between 0 and 1, and its power between 0 and 1.5")
 
     def weights(self, odds: Floats) -> Floats:
         """How often rows of these log odds, (rows,), are taken beside each other."""
@@ -89,10 +94,11 @@ def measured_trust(
 def nearest(odds: tuple[Floats, Floats], edges: Floats, shares: Floats, error: Floats) -> Trust:
     """The trust whose draws have these shares of the bins, (bins,), with least squared error.
 
-    `odds` are those of plain and of refined rows; `error` is the variance of each share.
+    It is none where the draws without any have them as nearly, within the chance of noise. `odds`
+    are those of plain and of refined rows; `error` is the variance of each share.
     """
     bins = [np.searchsorted(edges, each) for each in odds]
-    best, least = NO_TRUST, np.inf
+    best, least, without = NO_TRUST, np.inf, np.inf
     for slope in _SLOPES.tolist():
         found = [
             np.bincount(at, Trust(0.0, slope).weights(each), len(shares)) / len(at)
@@ -101,6 +107,8 @@ def nearest(odds: tuple[Floats, Floats], edges: Floats, shares: Floats, error: F
         for part in _REFINED.tolist():
             mixed = (1 - part) * found[0] + part * found[1]
             distance = float(((mixed / mixed.sum() - shares) ** 2 / error).sum())
+            if Trust(part, slope) == NO_TRUST:
+                without = distance
             if distance < least:
                 best, least = Trust(part, slope), distance
-    return best
+    return best if least < without - _CLEARLY else NO_TRUST

@@ -11,7 +11,7 @@ import pytest
 from privsynth.errors import Inconclusive
 from privsynth.risk.base import AttackResult, Failure, Result, Risk, Verdict
 from privsynth.risk.inference import Inference
-from privsynth.risk.linkability import Linkability, dealt
+from privsynth.risk.linkability import Linkability, Sources, dealt
 from privsynth.risk.plain import PlainTable
 from privsynth.risk.singling_out import SinglingOut
 from privsynth.risk.statistics import excess
@@ -155,11 +155,15 @@ def test_nobody_can_be_singled_out_where_all_are_alike() -> None:
         assert isinstance(result, Failure) or done(result).member.hits == 0
 
 
-def test_halves_can_be_declared(make_tables: MakeTables) -> None:
-    tables = make_tables(200, 100, 200)
-    result = done(run(Linkability(halves=(("age", "cost"), ("town",))), tables)["linkability"])
-    assert "one with age, cost and one with town" in result.threat_model.knowledge
-    missing = run(Linkability(halves=(("age",), ("shoe_size",))), tables)["linkability"]
+def test_each_pair_of_declared_sources_is_an_attack(make_tables: MakeTables) -> None:
+    declared = (
+        Sources("registry and town hall", ("age", "cost"), ("town",)),
+        Sources("shop", ("age",), ("shoe_size",)),
+    )
+    found = run(Linkability(n_targets=100, sources=declared), make_tables(200, 100, 200))
+    result, missing = found["linkability_1"], found["linkability_2"]
+    assert "one with age, cost and one with town" in done(result).threat_model.knowledge
+    assert done(result).title == "Linkability: registry and town hall"
     assert isinstance(missing, Failure)
     assert "declared sources" in missing.reason
 

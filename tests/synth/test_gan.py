@@ -34,6 +34,7 @@ def use_few_rows(patch) -> None:
     patch.setattr(marginal, "_PARTICLES", (1_000, 1_000))
     patch.setattr(project, "_POOL_ROWS", (6_000, 6_000))
     patch.setattr(gan, "_TEACHER_ROWS", 4_000)
+    patch.setattr(gan, "_TRIED_ROWS", 4_000)
 
 
 def clinic_schema(**privacy) -> Schema:

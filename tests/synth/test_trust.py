@@ -59,6 +59,7 @@ def small(monkeypatch):
     monkeypatch.setattr(marginal, "_PARTICLES", (500, 500))
     monkeypatch.setattr(project, "_POOL_ROWS", (2_000, 2_000))
     monkeypatch.setattr(gan, "_TEACHER_ROWS", 2_000)
+    monkeypatch.setattr(gan, "_TRIED_ROWS", 2_000)
 
 
 def visits(n_persons: int = 400) -> Table:
