@@ -142,6 +142,24 @@ def test_every_row_of_a_person_is_as_likely_to_stay():
     assert shares.between(2 / 3 - 0.05, 2 / 3 + 0.05).all()
 
 
+def test_chance_goes_on_alike_whatever_the_number_of_rows_that_were_bounded() -> None:
+    chance = [rng(3), rng(3)]
+    for n_rows, each in zip((6, 9), chance, strict=True):
+        people = [{"who": f"P{i % 3}", "row": i} for i in range(n_rows)]
+        schema = Schema.parse(
+            {
+                "dataset": {"id": "d"},
+                "privacy": {"unit": "who", "max_rows_per_unit": 2},
+                "columns": {
+                    "who": {"kind": "id"},
+                    "row": {"kind": "integer", "lower": 0, "upper": 99},
+                },
+            }
+        )
+        Table.from_pandas(pd.DataFrame(people), schema).bounded(each)
+    assert chance[0].random() == chance[1].random()
+
+
 def test_persons_below_the_bound_keep_their_rows():
     table = persons(40, 2)
     assert table.bounded(rng(0)).data.equals(table.data)

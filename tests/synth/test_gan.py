@@ -127,8 +127,11 @@ def test_records_meet_the_critic_in_as_many_steps_as_were_charged(monkeypatch):
     assert 4.9 < guarantee.epsilon_spent <= 5.0
 
 
-def test_only_the_trainer_reads_records(monkeypatch):
-    """A trainer that makes no step leaves the records unread: no other move asks for them."""
+def test_only_the_trainer_trains_on_records(monkeypatch):
+    """A trainer that makes no step leaves the players as they were: no other move asks for rows.
+
+    The histogram of odds meets the records too, and is charged: see test_trust.
+    """
 
     def unread(*_):
         raise AssertionError("a record was read outside a charged step")
@@ -174,11 +177,12 @@ def test_without_a_critic_no_training_is_asked_for():
     assert 0 < odds < 0.2 * Gan().critic_share
 
 
-@pytest.mark.parametrize("epsilon", [0.5, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("epsilon", [0.5, 1.0, 3.0, 10.0, 100.0])
 def test_above_epsilon_1_the_critic_gets_less_so_that_its_noise_stays(epsilon):
     asked = Gan().requests(clinic_schema(), 2_000, PrivacyBudget(epsilon, 1e-5))
     teacher = [e.share for e in asked if isinstance(e, MeasurementRequest) and e.name != trust.ODDS]
-    assert 1 - sum(teacher) == pytest.approx(Gan().critic_share / max(1.0, epsilon))
+    expected = max(0.01, Gan().critic_share / max(1.0, epsilon))
+    assert 1 - sum(teacher) == pytest.approx(expected)
 
 
 def test_a_private_row_count_never_sets_the_sample_rate():
@@ -275,6 +279,11 @@ def test_save_and_load_draw_the_same(fitted, tmp_path):
         ]
         assert draws[0].data.equals(draws[1].data)
     assert again.guarantee == fitted.guarantee
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 100.0, 1_000.0])
+def test_it_fits_at_very_small_and_very_large_epsilon(epsilon):
+    assert fit(Gan(steps=5, batch_size=64, width=8), epsilon).guarantee.epsilon_spent <= epsilon
 
 
 def test_it_trains_without_privacy_too():

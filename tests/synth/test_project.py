@@ -13,6 +13,7 @@ from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.noise import SeededNoise
 from privsynth.progress import SILENT
 from privsynth.schema import Schema
+from privsynth.synth import base
 from privsynth.synth.base import load_fitted
 from privsynth.synth.constraints import violations
 from privsynth.synth.halves import BLOCKS
@@ -287,6 +288,24 @@ def test_pools_stand_in_blocks_that_are_each_like_the_whole(fitted, asked):
     wards = np.stack([np.bincount(block[:, 2], minlength=3) for block in pool.chunk(BLOCKS)])
     by_chance = wards.sum(0) / BLOCKS * (1 - wards.sum(0) / len(pool))
     assert (wards.var(axis=0) < 0.1 * by_chance).all()
+
+
+def test_a_table_of_many_chunks_is_taken_from_the_pool_at_once(fitted, monkeypatch):
+    """Chunk by chunk, whole blocks would come twice and others never."""
+    asked = []
+    right = type(fitted).sample_codes
+    monkeypatch.setattr(base, "_CHUNK_ROWS", 100)
+    monkeypatch.setattr(
+        type(fitted),
+        "sample_codes",
+        lambda self, n_rows, *rest: asked.append(n_rows) or right(self, n_rows, *rest),
+    )
+    assert fitted.sample(1_000, rng=np.random.default_rng(0)).n_rows == 1_000
+    assert asked[0] == 1_000
+    assert sum(asked) < 1_200  # a rule may reject some: those alone are drawn again
+    asked.clear()
+    fitted.sample(250, where={"ward": "A"}, rng=np.random.default_rng(0))
+    assert max(asked) <= 100  # drawn anew, a chunk at a time
 
 
 def test_pool_and_projection_survive_saving(fitted, tmp_path):
