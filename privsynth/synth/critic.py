@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from privsynth.synth.maxent import one_hot, starts_of
 from privsynth.synth.pairs import column_of
 
 _CHANCE, _LIFT, _LOW, _LOWEST = 1e-6, 3.0, 2.0, 4.0
@@ -56,6 +57,21 @@ class Critic(nn.Module):
             gap = table - members @ mean @ members.T
             found.append((gap / (members @ deviation @ members.T)).clamp(-_LIFT, _LIFT))
         return torch.stack(found)
+
+    def of_codes(self, codes: Tensor) -> Tensor:
+        """The log odds of rows of codes, (rows, columns): (rows,)."""
+        logits: Tensor = self(self.features_of_codes(codes))
+        return logits
+
+    def features_of_codes(self, codes: Tensor) -> Tensor:
+        """The same as `features` of indicators, looked up instead of multiplied."""
+        at, found = codes + starts_of(self.sizes), []
+        for column in range(len(self.sizes) - 1):
+            for table in self.tables:
+                met = table[at[:, column, None], at[:, column + 1 :]]
+                found.append(met / math.sqrt(self.n_pairs))
+        rows = one_hot(codes, self.sizes)
+        return torch.cat([*found, (rows - self.single) / math.sqrt(len(self.sizes))], 1)
 
     def features(self, rows: Tensor) -> Tensor:
         """Pair features, then codes, each of length near 1: (rows, n_pairs + total)."""

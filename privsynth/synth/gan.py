@@ -36,7 +36,7 @@ from privsynth.synth.base import SavedModel, Synthesizer, Work, fitted_synthesiz
 from privsynth.synth.critic import Critic
 from privsynth.synth.diffusion import UnitRows
 from privsynth.synth.marginal import FittedMarginal, learn_table, teacher_requests
-from privsynth.synth.maxent import MaxEntTable, Potentials, one_hot
+from privsynth.synth.maxent import MaxEntTable, Potentials, codes_of, one_hot
 from privsynth.synth.pairs import column_of
 from privsynth.synth.policy import sampling_rate
 from privsynth.synth.project import Measured, Projection, project, projected, take
@@ -154,8 +154,7 @@ class Gan(Synthesizer):
         records = UnitRows(torch.from_numpy(codebook.encode(train)), train.units())
 
         def loss_of_units(units: Tensor) -> Tensor:
-            rows = one_hot(records.draw(units, 1, choice), codebook.sizes)
-            return functional.softplus(-players.critic(players.critic.features(rows)))
+            return functional.softplus(-players.critic.of_codes(records.draw(units, 1, choice)))
 
         training = work.spending.training(TRAINING)
         trainer = make_trainer(
@@ -205,15 +204,14 @@ class Players(nn.Module):
         found = [codes[:0]]
         for part in torch.split(codes, self._block_rows) if len(codes) else ():
             rows, _ = self.refine(one_hot(part, self.critic.sizes), held.expand(part.shape), chance)
-            parts = torch.split(rows, list(self.critic.sizes), 1)
-            found.append(torch.stack([each.argmax(1) for each in parts], 1))
+            found.append(codes_of(rows, self.critic.sizes))
         return torch.cat(found)
 
     @torch.no_grad()
     def odds(self, codes: Tensor) -> Tensor:
         """The critic's log odds that rows of codes, (rows, columns), are records: (rows,)."""
-        parts = (one_hot(part, self.critic.sizes) for part in torch.split(codes, self._block_rows))
-        return torch.cat([self.critic(self.critic.features(part)) for part in parts])
+        parts = torch.split(codes, self._block_rows)
+        return torch.cat([self.critic.of_codes(part) for part in parts])
 
     @property
     def _block_rows(self) -> int:
@@ -266,7 +264,7 @@ class Game:
         """A loss on fakes for the critic, whose gradient is clipped row by row as on records."""
         critic = self._players.critic
         with torch.no_grad():
-            features = critic.features(self.fakes()[0])
+            features = critic.features_of_codes(codes_of(self.fakes()[0], critic.sizes))
             right = float((critic(features) < 0).float().mean())
         self._accuracy = _MEMORY * self._accuracy + (1 - _MEMORY) * right
 

@@ -64,9 +64,7 @@ def _denoising(denoiser: Denoiser, codes: Tensor) -> Tensor:
 
 
 def _odds_of_a_fake(players: Players, codes: Tensor) -> Tensor:
-    rows = one_hot(codes, players.critic.sizes)
-    logits: Tensor = players.critic(players.critic.features(rows))
-    return -logits
+    return -players.critic.of_codes(codes)
 
 
 def _surprise(potentials: Potentials, codes: Tensor) -> Tensor:

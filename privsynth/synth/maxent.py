@@ -259,6 +259,11 @@ def one_hot(codes: Tensor, sizes: Sequence[int]) -> Tensor:
     return found.scatter_(1, codes + starts_of(sizes), 1.0)
 
 
+def codes_of(rows: Tensor, sizes: Sequence[int]) -> Tensor:
+    """The codes, (rows, columns), of indicators or shares, (rows, total): the largest each."""
+    return torch.stack([part.argmax(1) for part in torch.split(rows, list(sizes), 1)], 1)
+
+
 def starts_of(sizes: Sequence[int]) -> Tensor:
     """The number of each column's first code among all codes, (columns,)."""
     return torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()])

@@ -237,6 +237,13 @@ def test_features_of_soft_rows_are_the_means_of_hard_ones():
     assert torch.allclose(critic.features(soft), expected, atol=1e-5)
 
 
+def test_features_of_codes_are_those_of_their_indicators():
+    critic, codes = a_critic()
+    assert torch.allclose(
+        critic.features_of_codes(codes), critic.features(one_hot(codes, SIZES)), atol=1e-5
+    )
+
+
 def test_features_are_those_of_their_pairs():
     critic, codes = a_critic()
     found = critic.features(one_hot(codes, SIZES))[:, 0] * critic.n_pairs**0.5
