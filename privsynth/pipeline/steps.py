@@ -161,8 +161,14 @@ def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) 
     without_critic = plain.sample(synthetic.n_rows, progress=progress) if plain else None
     losses = losses_of(fitted.model)
     policy = fitted.record.job.policy
-    rng = np.random.default_rng()
-    measured = measure(tables, rng, progress, without_critic, losses, policy.attacks())
+    measured = measure(
+        tables,
+        np.random.default_rng(),
+        progress,
+        without_critic=without_critic,
+        losses=losses,
+        declared=policy.attacks(),
+    )
     made = provenance(fitted.model, fitted.record)
     report = build_report(tables.schema, fitted.model.guarantee, measured, made, policy)
     write_report(folder.report, report)

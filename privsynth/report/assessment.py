@@ -65,6 +65,7 @@ def assess(
     tables: Tables,
     rng: np.random.Generator,
     progress: Progress = SILENT,
+    *,
     without_critic: Table | None = None,
     losses: Losses | None = None,
     declared: Mapping[str, risk.Attack] = MappingProxyType({}),
