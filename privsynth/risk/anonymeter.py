@@ -13,6 +13,7 @@ import random
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -294,10 +295,19 @@ def _neighbours(
         # By way of the evaluators: anonymeter.neighbors alone imports in a circle.
         from anonymeter.evaluators.linkability_evaluator import MixedTypeKNeighbors
 
+        _compiled_once()
         k = min(_NEIGHBOURS, len(candidates))
         search = MixedTypeKNeighbors(n_neighbors=k, n_jobs=1).fit(candidates, ctypes=kinds)
         distances, found = search.kneighbors(targets, return_distance=True)
     return np.asarray(distances), np.asarray(found)
+
+
+@cache
+def _compiled_once() -> None:
+    """Keep the library's compiled search on disk: compiling it takes seconds in every process."""
+    from anonymeter.neighbors.mixed_types_kneighbors import _nearest_neighbors
+
+    _nearest_neighbors.enable_caching()
 
 
 def _drawn(

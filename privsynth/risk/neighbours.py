@@ -11,6 +11,7 @@ from privsynth.risk.plain import PlainTable
 
 _ONE_HOT = 24  # labels of a column up to which each has a coordinate of its own
 _CELLS_AT_ONCE = 2**24  # distances in memory at a time
+_BLOCK = 128  # candidates of which the nearest is found first
 
 
 def points(tables: Sequence[PlainTable], reference: PlainTable) -> tuple[NDArray[np.float32], ...]:
@@ -52,17 +53,34 @@ def nearest(
     [[0.0, 1.0, 2.0]]
     """
     k = min(k, len(candidates))
-    half_squares = np.einsum("ij,ij->i", candidates, candidates) / 2
+    n_blocks = -(-len(candidates) // _BLOCK)
+    half_squares = np.full(n_blocks * _BLOCK, np.inf, dtype=np.float32)
+    half_squares[: len(candidates)] = np.einsum("ij,ij->i", candidates, candidates) / 2
     found = np.empty((len(targets), k), dtype=np.int64)
-    step = max(1, _CELLS_AT_ONCE // len(candidates))
+    step = max(1, _CELLS_AT_ONCE // len(half_squares))
     for start in range(0, len(targets), step):
-        chunk = half_squares - targets[start : start + step] @ candidates.T
-        found[start : start + step] = (
-            chunk.argmin(axis=1)[:, None] if k == 1 else np.argpartition(chunk, k - 1)[:, :k]
-        )
+        some = targets[start : start + step]
+        chunk = np.tile(half_squares, (len(some), 1))
+        chunk[:, : len(candidates)] -= some @ candidates.T
+        found[start : start + step] = _lowest(chunk.reshape(len(some), n_blocks, _BLOCK), k)
     # The products above are rounded; the distances of those found are computed once more.
     apart = [((targets - candidates[found[:, i]]) ** 2).sum(axis=1) for i in range(k)]
     return np.asarray(np.sqrt(np.sort(np.stack(apart, axis=1), axis=1)), dtype=np.float64)
+
+
+def _lowest(blocks: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Positions of the k lowest entries of each row, (n_rows, k); `blocks` is a row in parts.
+
+    The k lowest lie in the k parts that have the lowest minima: a partition of those alone is
+    several times faster than one of the row.
+    """
+    _, n_blocks, width = blocks.shape
+    n_near = min(k, n_blocks)
+    near = np.argpartition(blocks.min(axis=2), n_near - 1, axis=1)[:, :n_near]
+    kept = np.take_along_axis(blocks, near[:, :, None], axis=1)
+    kept = kept.reshape(len(blocks), n_near * width)
+    at = np.argpartition(kept, k - 1, axis=1)[:, :k]
+    return np.asarray(np.take_along_axis(near, at // width, axis=1) * width + at % width)
 
 
 def _ranked(
