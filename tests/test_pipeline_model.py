@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,10 @@ import pytest
 
 import privsynth as ps
 from privsynth import pipeline
+from privsynth.audit.base import Finding
+from privsynth.audit.canaries import CanaryAudit
+from privsynth.audit.certificate import Certificate
+from privsynth.audit.matrix import Kill
 from privsynth.errors import UsageError
 from privsynth.report.policy import Policy
 from privsynth.report.report import RiskReport
@@ -159,3 +166,69 @@ def test_a_policy_of_other_columns_is_refused_before_a_charge(
         pipeline.run(data, SCHEMA, job, tmp_path / "out", tools)
     assert tools.ledger is not None
     assert tools.ledger.entries("visits") == ()
+
+
+def certificate_of_build(**changes: Any) -> bytes:
+    """A certificate of this build."""
+    made = Certificate(
+        "marginal",
+        "2026-01-02T03:04:05+00:00",
+        (Finding("noise of steps", True, "p = 0.4"),),
+        (Kill("half the noise", "steps with half of their noise", ("noise of steps",)),),
+        CanaryAudit(charged=1.0, lower=0.2, hits=60, n_guesses=100, n_canaries=1000),
+    )
+    return json.dumps({**made.to_dict(), **changes}).encode()
+
+
+JOB = pipeline.Job(1.0, model="marginal")
+
+
+def test_a_certificate_goes_out_with_the_table(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    content = certificate_of_build()
+    folder = pipeline.RunFolder(tmp_path / "out")
+    pipeline.run(data, SCHEMA, JOB, folder.path, replace(tools, certificate=content))
+    pipeline.assess_run(folder, data)
+    pipeline.report(folder)  # it stays through both
+    assert (folder.release / "certificate.json").read_bytes() == content
+    public = json.loads((folder.release / "report/report.json").read_text(encoding="utf-8"))
+    manifest = json.loads((folder.release / "manifest.json").read_text(encoding="utf-8"))
+    hashes = {each["path"]: each["sha256"] for each in manifest["files"]}
+    assert public["provenance"]["verification"]["sha256"] == hashes["certificate.json"]
+
+
+def test_a_certificate_can_be_added_to_a_run(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    folder = pipeline.RunFolder(tmp_path / "out")
+    pipeline.run(data, SCHEMA, JOB, folder.path, tools)
+    assert not (folder.release / "certificate.json").exists()
+    with pytest.raises(ps.UsageError, match="another build"):
+        pipeline.report(folder, certificate=certificate_of_build(code="0"))
+    found = pipeline.report(folder, certificate=certificate_of_build())
+    assert found.provenance["verification"]["preset"] == "marginal"
+    assert (folder.release / "certificate.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"code": "0"}, ps.UsageError),
+        ({"preset": "gan"}, ps.UsageError),
+        ({"findings": []}, ps.ReleaseRefused),
+    ],
+)
+def test_a_certificate_that_does_not_fit_is_refused_before_anything_is_charged(
+    data: Path,
+    tools: pipeline.Tools,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    error: type[Exception],
+) -> None:
+    wrong = replace(tools, certificate=certificate_of_build(**changes))
+    with pytest.raises(error, match="certificate"):
+        pipeline.run(data, SCHEMA, JOB, tmp_path / "out", wrong)
+    assert not (tmp_path / "out").exists()
+    assert tools.ledger is not None
+    assert tools.ledger.entries() == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -22,9 +21,9 @@ from privsynth.audit.mutants import MUTANTS
 from privsynth.audit.worlds import WorldAudit, judge, run_worlds
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.progress import SILENT, Progress
-from privsynth.synth.preset import load_preset, preset_names
+from privsynth.report.verification import CERTIFICATE
+from privsynth.synth.build import code_hash, packages
 
-FORMAT = "privsynth/certificate/1"
 WORLD_BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-5)
 
 
@@ -74,7 +73,7 @@ class Certificate:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "format": FORMAT,
+            "format": CERTIFICATE,
             "version": version("privsynth"),
             "code": code_hash(),
             "packages": packages(),
@@ -123,19 +122,3 @@ def _worlds(preset: str, n_runs: int, kept: Path | None, progress: Progress) -> 
     score = partial(score_of_world, preset, WORLD_BUDGET)
     inside, outside = run_worlds(score, n_runs, kept, code_hash(), progress)
     return judge(inside, outside, WORLD_BUDGET.epsilon, WORLD_BUDGET.delta)
-
-
-def code_hash() -> str:
-    """One hash over every source file of the package, the presets, and what they stand on."""
-    root = Path(str(files("privsynth")))
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    settings = {name: repr(load_preset(name)) for name in preset_names()}
-    digest.update(json.dumps([settings, packages()], sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def packages() -> dict[str, str]:
-    """The versions of the packages that the noise and the accounting rest on."""
-    return {name: version(name) for name in ("torch", "opacus", "dp-accounting", "numpy")}

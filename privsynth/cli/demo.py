@@ -29,12 +29,12 @@ def demo(
 
     job = job_of(epsilon, no_privacy=False)
     with tempfile.TemporaryDirectory() as room:
-        files = Files(Path(room, "clinic.parquet"), Path(room, "schema.toml"))
         ledger = Path(room, "ledger.sqlite")
+        files = Files(Path(room, "clinic.parquet"), Path(room, "schema.toml"), ledger)
         schema = clinic_schema()
         schema.save(files.schema)
         write_parquet(read_table(simulate_clinic(), schema), files.data)
-        outcome, report = run_job(pipeline.run, files, job, out, ledger)
+        outcome, report = run_job(pipeline.run, files, job, out)
         for file in (files.data, ledger):
             shutil.copy(file, outcome.folder.controller)
     show_run(outcome, report, as_json)

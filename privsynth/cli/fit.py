@@ -40,4 +40,4 @@ def fit(
 
     asked = {"model": model, "rows": rows, "control": control, "policy": policy_of(policy)}
     job = job_of(epsilon, no_privacy, delta=delta, **asked)
-    show_fit(run_job(pipeline.fit, Files(data, schema), job, out, ledger), as_json)
+    show_fit(run_job(pipeline.fit, Files(data, schema, ledger), job, out), as_json)

@@ -12,6 +12,7 @@ from privsynth.errors import UsageError
 from privsynth.pipeline import Job, Tools
 from privsynth.privacy.ledger import Ledger
 from privsynth.report.policy import Policy
+from privsynth.report.verification import load_certificate
 from privsynth.schema import Schema
 
 T = TypeVar("T")
@@ -20,10 +21,12 @@ Stage: TypeAlias = Callable[[Path, Schema, Job, Path, Tools], T]
 
 @dataclass(frozen=True)
 class Files:
-    """The records, and the schema that describes them."""
+    """The records, the schema that describes them, the ledger and the certificate of the build."""
 
     data: Path
     schema: Path
+    ledger: Path | None = None
+    certificate: Path | None = None
 
 
 def job_of(epsilon: float | None, no_privacy: bool, **settings: Any) -> Job:
@@ -48,9 +51,12 @@ def policy_of(path: Path | None) -> Policy:
     return Policy() if path is None else Policy.load(path)
 
 
-def run_job(stage: Stage[T], files: Files, job: Job, out: Path, ledger: Path | None = None) -> T:
+def run_job(stage: Stage[T], files: Files, job: Job, out: Path) -> T:
     """The outcome of a stage of the pipeline, with progress on stderr."""
     schema = Schema.load(files.schema)
+    certificate = load_certificate(files.certificate) if files.certificate else None
     with on_stderr() as progress:
-        tools = Tools(Ledger(ledger), progress=progress, say=progress.say)
+        tools = Tools(
+            Ledger(files.ledger), progress=progress, say=progress.say, certificate=certificate
+        )
         return stage(files.data, schema, job, out, tools)

@@ -67,6 +67,14 @@ PolicyFile = Annotated[
         help="Limits, who set them, and the attackers to reckon with, in TOML.",
     ),
 ]
+CertificateFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate",
+        metavar="FILE",
+        help="certificate.json of this build, which `privsynth audit` makes.",
+    ),
+]
 Csv = Annotated[bool, typer.Option("--csv", help="Write the synthetic table as CSV too.")]
 Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="A folder that does not exist yet.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from privsynth.cli.options import (
+    CertificateFile,
     Control,
     Csv,
     Data,
@@ -30,6 +31,7 @@ def run(
     rows: Rows = None,
     control: Control = 0.1,
     policy: PolicyFile = None,
+    certificate: CertificateFile = None,
     ledger: LedgerFile = None,
     csv: Csv = False,
     no_privacy: NoPrivacy = False,
@@ -43,4 +45,5 @@ def run(
     judged = policy_of(policy)
     asked = {"model": model, "rows": rows, "control": control, "csv": csv, "policy": judged}
     job = job_of(epsilon, no_privacy, delta=delta, **asked)
-    show_run(*run_job(pipeline.run, Files(data, schema), job, out, ledger), as_json)
+    files = Files(data, schema, ledger, certificate)
+    show_run(*run_job(pipeline.run, files, job, out), as_json)

@@ -55,6 +55,11 @@ class RunFolder:
         return self.controller / "run.json"
 
     @property
+    def certificate(self) -> Path:
+        """The certificate of the build that fitted the model, where there is one."""
+        return self.controller / "certificate.json"
+
+    @property
     def synthetic(self) -> Path:
         """The synthetic table while it waits for its assessment and release."""
         return self.controller / "synthetic.parquet"

@@ -13,7 +13,17 @@ from privsynth.io import read_raw, write_parquet
 from privsynth.pipeline.folder import RunFolder, new_run, replaced, writing
 from privsynth.pipeline.job import Job, refuse_early
 from privsynth.pipeline.record import RunRecord
-from privsynth.pipeline.steps import Fit, Tools, draw, judge, learn, read, rows_asked, size_of
+from privsynth.pipeline.steps import (
+    Fit,
+    Tools,
+    certify,
+    draw,
+    judge,
+    learn,
+    read,
+    rows_asked,
+    size_of,
+)
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.progress import SILENT, Progress
 from privsynth.release.release import write_release, write_report
@@ -49,7 +59,7 @@ def run(
         synthetic = draw(fitted.model, fitted.record, tools.progress)
         report = judge(fitted, synthetic, folder, tools.progress)
         tools.progress.stage("writing the release")
-        write_release(folder.release, synthetic, report, csv=job.csv)
+        write_release(folder.release, synthetic, report, csv=job.csv, certificate=tools.certificate)
     return _outcome(fitted, out), report
 
 
@@ -123,19 +133,29 @@ def assess_run(folder: RunFolder, data: Path, progress: Progress = SILENT) -> Ri
         return judge(fitted, _drawn(folder, model.schema), folder, progress)
 
 
-def report(folder: RunFolder, csv: bool = False) -> RiskReport:
-    """Draw both editions again from the facts, and make the release folder anew."""
+def report(folder: RunFolder, csv: bool = False, certificate: bytes | None = None) -> RiskReport:
+    """Draw both editions again from the facts, and make the release folder anew.
+
+    A certificate of the build that fitted the model becomes part of both.
+    """
     folder.require_run()
     record = RunRecord.load(folder.record)
     facts = folder.report / "report.json"
     if not facts.is_file():
         raise OutputError(f"{facts} is not there; run `privsynth assess {folder.path}` first")
     found = RiskReport.from_json(facts.read_text(encoding="utf-8"))
+    if certificate is not None:
+        found = found.with_verification(
+            certify(folder, certificate, record.choice.preset, record.build)
+        )
+    elif folder.certificate.is_file():
+        certificate = folder.certificate.read_bytes()
     synthetic = _drawn(folder, Schema.load(folder.schema))
     with writing(folder.path):
         write_report(folder.report, found)
         with replaced(folder.release) as fresh:
-            write_release(fresh, synthetic, found, csv=csv or record.job.csv)
+            as_csv = csv or record.job.csv
+            write_release(fresh, synthetic, found, csv=as_csv, certificate=certificate)
         folder.synthetic.unlink(missing_ok=True)
     return found
 

@@ -56,7 +56,8 @@ class Split:
 class RunRecord:
     """What run.json holds; it stays with the controller.
 
-    `tests` commits to the attacks and limits by which the table will be judged.
+    `tests` commits to the attacks and limits by which the table will be judged; `build` is the
+    hash of the code that fitted it.
     """
 
     run_id: str
@@ -68,6 +69,7 @@ class RunRecord:
     split: Split
     rows: int | None
     tests: str = ""
+    build: str = ""
 
     def save(self, path: Path) -> None:
         """Write the record as JSON."""

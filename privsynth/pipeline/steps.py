@@ -33,9 +33,11 @@ from privsynth.report.report import (
     RiskReport,
     build_report,
 )
+from privsynth.report.verification import Verification
 from privsynth.risk.registration import registration
 from privsynth.schema import Schema
 from privsynth.schema.viability import Viability, viability
+from privsynth.synth.build import code_hash
 from privsynth.synth.constraints import require_constraints
 from privsynth.synth.policy import Choice, choose
 from privsynth.table import Table, Tables
@@ -48,13 +50,15 @@ if TYPE_CHECKING:
 class Tools:
     """What a job works with besides the records: a ledger to charge, noise, an audience.
 
-    `say` is told what the steward should know before anything is spent.
+    `say` is told what the steward should know before anything is spent. `certificate` is what
+    `privsynth audit` wrote of this build.
     """
 
     ledger: Ledger | None = None
     noise: NoiseSource | None = None
     progress: Progress = SILENT
     say: Callable[[str], None] = field(default=lambda text: None)
+    certificate: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ def learn(table: Table, name: str, job: Job, folder: RunFolder, tools: Tools) ->
     choice = _choice(job, train, budget)
     synthesizer = load_preset(choice.preset)
     record = _record(table, name, job, choice, split)
+    if tools.certificate is not None:
+        certify(folder, tools.certificate, choice.preset, record.build)
     record.save(folder.record)  # the commitment stands before anything is fitted
     tools.say(f"model {choice.preset}: {choice.reason}")
     size = viability(train.n_units, table.schema, job.epsilon)
@@ -105,6 +111,14 @@ def learn(table: Table, name: str, job: Job, folder: RunFolder, tools: Tools) ->
     return Fit(model, train, control, record)
 
 
+def certify(folder: RunFolder, content: bytes, preset: str, build: str) -> Verification:
+    """Keep a certificate with the run; it must be of the build and preset that fit the model."""
+    found = Verification.parse(content)
+    found.require(preset, build)
+    folder.certificate.write_bytes(content)
+    return found
+
+
 def _choice(job: Job, train: Table, budget: PrivacyBudget) -> Choice:
     """The preset that was asked for, or the one that public facts of the table choose."""
     if job.model != AUTO:
@@ -123,6 +137,7 @@ def _record(table: Table, name: str, job: Job, choice: Choice, split: Split) -> 
         split=split,
         rows=job.rows or _rows_by_default(table, job),
         tests=_tests(job.policy),
+        build=code_hash(),
     )
 
 
@@ -169,7 +184,7 @@ def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) 
         losses=losses,
         declared=policy.attacks(),
     )
-    made = provenance(fitted.model, fitted.record)
+    made = provenance(fitted.model, fitted.record, certificate_of(folder))
     report = build_report(tables.schema, fitted.model.guarantee, measured, made, policy)
     write_report(folder.report, report)
     return report
@@ -225,7 +240,15 @@ def size_of(model: FittedSynthesizer) -> Viability:
     return viability(n_units, model.schema, model.guarantee.budget.epsilon)
 
 
-def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
+def certificate_of(folder: RunFolder) -> Verification | None:
+    """What the certificate kept with a run says."""
+    path = folder.certificate
+    return Verification.parse(path.read_bytes()) if path.is_file() else None
+
+
+def provenance(
+    model: FittedSynthesizer, record: RunRecord, verification: Verification | None = None
+) -> Provenance:
     """Which run made the table."""
     return Provenance(
         run_id=record.run_id,
@@ -239,6 +262,8 @@ def provenance(model: FittedSynthesizer, record: RunRecord) -> Provenance:
             "control": record.job.control,
         },
         ledger_entry=model.entry_id,
+        build=record.build,
+        verification=verification,
         records=size_of(model),
         commands=(record.job.command(record.data),),
         hashes={

@@ -52,7 +52,7 @@ def card(schema: Schema, report: RiskReport, n_rows: int, data: str) -> str:
         _columns(schema),
         _loading(data),
         "## Conditions\n\n" + _listed(report.decision["conditions"]),
-        _files(data),
+        _files(report, data),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -142,13 +142,14 @@ Without privsynth: `pandas.read_parquet("{data}")`, or
 """
 
 
-def _files(data: str) -> str:
+def _files(report: RiskReport, data: str) -> str:
+    audit = "- `certificate.json`: what an audit of the build found that made the table\n"
     return f"""
 ## Files
 
 - `{data}`: the table
 - `report/report.html`, `report/report.json`: public edition of the risk report
-- `manifest.json`: SHA-256 of every file
+{audit if report.provenance["verification"] else ""}- `manifest.json`: SHA-256 of every file
 """
 
 

@@ -22,12 +22,18 @@ from privsynth.table import Table
 
 
 def write_release(
-    folder: str | Path, synthetic: Table, report: RiskReport, *, csv: bool = False
+    folder: str | Path,
+    synthetic: Table,
+    report: RiskReport,
+    *,
+    csv: bool = False,
+    certificate: bytes | None = None,
 ) -> None:
     """Write the release folder: table, data card, public edition of the report, manifest.
 
-    Either edition of the report may be given; only the public one is written. OutputError where
-    the folder exists or cannot be written; then nothing is left behind.
+    Either edition of the report may be given; only the public one is written. The certificate of
+    the build is written as it is given. OutputError where the folder exists or cannot be written;
+    then nothing is left behind.
     """
     folder, public = Path(folder), report.public()
     with _built_beside(folder) as place:
@@ -38,6 +44,8 @@ def write_release(
             write_csv(synthetic, (place / data).with_suffix(".csv"))
         _write(place / "README.md", card(synthetic.schema, public, synthetic.n_rows, data))
         write_report(place / "report", public)
+        if certificate is not None:
+            (place / "certificate.json").write_bytes(certificate)
         files = sorted(path for path in place.rglob("*") if path.is_file())
         entries = [FileEntry.of(place, path) for path in files]
         _write(place / NAME, Manifest.of(public, synthetic.n_rows, data, entries).to_json())

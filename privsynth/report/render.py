@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from privsynth.report import drawn, views
+from privsynth.report import drawn, verification, views
 from privsynth.report.claims import relation_words
 from privsynth.report.criteria import CRITERIA
 from privsynth.report.facts import (
@@ -58,6 +58,7 @@ PLACES = tuple(
             ("context", "Context of the release"),
             ("data", "Data"),
             ("privacy", "Privacy statement"),
+            ("verification", "Verification of the mechanism"),
             ("testing", "Adversarial testing"),
             ("identifiers", "Identifiers and rare groups"),
             ("fidelity", "Fidelity and utility"),
@@ -115,7 +116,7 @@ def _common(report: RiskReport) -> dict[str, Any]:
     style = (files("privsynth.report") / "templates" / "style.css").read_text(encoding="utf-8")
     rows = next((f.value for f in report.facts("data") if f.id == "data.synthetic.rows"), None)
     provenance = report.provenance
-    controller = provenance.get("controller")
+    controller, audit = provenance.get("controller"), provenance["verification"]
     return {
         "report": report,
         "public": public,
@@ -137,6 +138,8 @@ def _common(report: RiskReport) -> dict[str, Any]:
         "identifier_columns": views.identifier_columns(report.subject),
         "versions": sorted(provenance["versions"].items()),
         "parameters": [(k, number(v)) for k, v in provenance["parameters"].items()],
+        "checks": verification.check_rows(audit) if audit else [],
+        "defects": verification.defect_rows(audit) if audit else [],
         "controller": controller,
         "hashes": sorted(controller["hashes"].items()) if controller else [],
         "tools": controller["tools"] if controller else [],

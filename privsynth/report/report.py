@@ -20,6 +20,7 @@ from privsynth.report.figures import figures
 from privsynth.report.policy import Policy
 from privsynth.report.statement import privacy_statement, trade_off_figure
 from privsynth.report.subject import subject_of
+from privsynth.report.verification import Verification
 from privsynth.schema import Schema
 from privsynth.schema.viability import Viability
 
@@ -64,6 +65,7 @@ class Provenance:
 
     `choice` says why it was this model, from public facts alone. `records` says whether there were
     records enough for the epsilon, by their public number or its private estimate.
+    `build` is the hash of the code that fitted the model, `verification` the audit of that build.
     `effective_share` is what the projection leaves of a sample; it follows from the model.
     `commands`, `hashes` and `seconds` speak of the real records and stay
     with the controller.
@@ -77,6 +79,8 @@ class Provenance:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=installed_versions)
     ledger_entry: str = ""
+    build: str = ""
+    verification: Verification | None = None
     records: Viability | None = None
     commands: tuple[str, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
@@ -127,6 +131,11 @@ class RiskReport:
             provenance={key: self.provenance[key] for key in _PUBLIC_PROVENANCE},
             edition="public",
         )
+
+    def with_verification(self, verification: Verification) -> RiskReport:
+        """The same report with the audit of the build beside it."""
+        told = {"verification": verification.to_dict()}
+        return replace(self, provenance={**self.provenance, **told})
 
     def facts(self, section: str) -> tuple[Fact, ...]:
         """The facts of one section, in order."""
@@ -201,6 +210,8 @@ _PUBLIC_PROVENANCE = (
     "parameters",
     "versions",
     "ledger_entry",
+    "build",
+    "verification",
     "records",
 )
 _PLAIN = ("edition", "subject", "context", "dp", "decision", "provenance")
@@ -262,6 +273,8 @@ def _provenance(
         "parameters": dict(provenance.parameters),
         "versions": dict(provenance.versions),
         "ledger_entry": provenance.ledger_entry,
+        "build": provenance.build,
+        "verification": provenance.verification and provenance.verification.to_dict(),
         "records": None if provenance.records is None else asdict(provenance.records),
         "controller": {
             "commands": list(provenance.commands),

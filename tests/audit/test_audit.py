@@ -13,7 +13,7 @@ import pytest
 from privsynth.audit import certificate, fits
 from privsynth.audit.base import Check, Finding
 from privsynth.audit.canaries import CanaryAudit, canary_audit
-from privsynth.audit.certificate import Certificate, code_hash
+from privsynth.audit.certificate import Certificate
 from privsynth.audit.matrix import Kill
 from privsynth.audit.mutants import MUTANTS
 from privsynth.audit.worlds import WorldAudit, judge, run_worlds
@@ -21,6 +21,7 @@ from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.noise import SeededNoise
 from privsynth.risk.base import Rate
 from privsynth.risk.statistics import epsilon_lower
+from privsynth.synth.build import code_hash
 
 PASSED = Certificate(
     "gan",
