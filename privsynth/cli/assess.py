@@ -131,7 +131,8 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
     from privsynth.schema import Schema
 
     with pipeline.new_folder(out) as folder:
-        schema = Schema.load(files.schema)
+        schema, policy = Schema.load(files.schema), policy_of(files.policy)
+        policy.require_columns(schema)
         progress.stage("reading the tables")
         train = read_table(files.train, schema)
         nobody = train.take(np.arange(0))
@@ -141,7 +142,7 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
             train=train,
             control=control,
             synthetic=synthetic,
-            policy=policy_of(files.policy),
+            policy=policy,
             progress=progress,
         )
         write_report(folder, found)

@@ -138,6 +138,7 @@ def _common(report: RiskReport) -> dict[str, Any]:
         "identifier_columns": views.identifier_columns(report.subject),
         "versions": sorted(provenance["versions"].items()),
         "parameters": [(k, number(v)) for k, v in provenance["parameters"].items()],
+        "audited": _date(audit["created"]) if audit else "",
         "checks": verification.check_rows(audit) if audit else [],
         "defects": verification.defect_rows(audit) if audit else [],
         "controller": controller,
