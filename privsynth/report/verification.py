@@ -74,7 +74,9 @@ class Verification:
 
     def require(self, preset: str, code: str) -> None:
         """UsageError where it is of another build or preset, ReleaseRefused where that failed."""
-        again = f"run `privsynth audit --model {preset}` with this build"
+        again = (
+            f"`privsynth audit --model {preset}` with the same build makes one, if it is private"
+        )
         if self.code != code:
             raise UsageError(f"the certificate is of another build than the fit; {again}")
         if self.preset != preset:
