@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,41 @@ def test_a_certificate_can_be_added_to_a_run(
     found = pipeline.report(folder, certificate=certificate_of_build())
     assert found.provenance["verification"]["preset"] == "marginal"
     assert (folder.release / "certificate.json").is_file()
+
+
+def test_a_certificate_that_changed_in_its_folder_does_not_go_out(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    folder = pipeline.RunFolder(tmp_path / "out")
+    audited = replace(tools, certificate=certificate_of_build())
+    pipeline.run(data, SCHEMA, JOB, folder.path, audited)
+    folder.certificate.write_bytes(certificate_of_build(code="0"))
+    for again in (lambda: pipeline.report(folder), lambda: pipeline.assess_run(folder, data)):
+        with pytest.raises(ps.UsageError, match="another build"):
+            again()
+    folder.certificate.unlink()
+    assert pipeline.report(folder).provenance["verification"] is None
+    assert not (folder.release / "certificate.json").exists()
+
+
+def test_a_report_that_is_refused_keeps_no_certificate(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    folder = pipeline.RunFolder(tmp_path / "out")
+    pipeline.run(data, SCHEMA, JOB, folder.path, tools)
+    shutil.rmtree(folder.release)
+    with pytest.raises(ps.PrivsynthError):
+        pipeline.report(folder, certificate=certificate_of_build())
+    assert not folder.certificate.exists()
+
+
+def test_no_certificate_speaks_for_a_run_without_noise(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    job = pipeline.Job.without_privacy(model="marginal")
+    audited = replace(tools, certificate=certificate_of_build())
+    with pytest.raises(ps.UsageError, match="adds none"):
+        pipeline.run(data, SCHEMA, job, tmp_path / "out", audited)
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ from privsynth.pipeline.record import RunRecord
 from privsynth.pipeline.steps import (
     Fit,
     Tools,
-    certify,
+    certificate_of,
     draw,
     judge,
     learn,
     read,
     rows_asked,
     size_of,
+    verified,
 )
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.progress import SILENT, Progress
@@ -144,14 +145,13 @@ def report(folder: RunFolder, csv: bool = False, certificate: bytes | None = Non
     if not facts.is_file():
         raise OutputError(f"{facts} is not there; run `privsynth assess {folder.path}` first")
     found = RiskReport.from_json(facts.read_text(encoding="utf-8"))
-    if certificate is not None:
-        found = found.with_verification(
-            certify(folder, certificate, record.choice.preset, record.build)
-        )
-    elif folder.certificate.is_file():
-        certificate = folder.certificate.read_bytes()
+    if certificate is None:
+        certificate = certificate_of(folder)
+    found = found.with_verification(verified(certificate, record))
     synthetic = _drawn(folder, Schema.load(folder.schema))
     with writing(folder.path):
+        if certificate is not None:
+            folder.certificate.write_bytes(certificate)
         write_report(folder.report, found)
         with replaced(folder.release) as fresh:
             as_csv = csv or record.job.csv

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from privsynth.errors import AssessmentError
+from privsynth.errors import AssessmentError, UsageError
 from privsynth.io import read_table, require_rows
 from privsynth.pipeline.folder import RunFolder
 from privsynth.pipeline.job import AUTO, Job
@@ -90,7 +90,8 @@ def learn(table: Table, name: str, job: Job, folder: RunFolder, tools: Tools) ->
     synthesizer = load_preset(choice.preset)
     record = _record(table, name, job, choice, split)
     if tools.certificate is not None:
-        certify(folder, tools.certificate, choice.preset, record.build)
+        verified(tools.certificate, record)
+        folder.certificate.write_bytes(tools.certificate)
     record.save(folder.record)  # the commitment stands before anything is fitted
     tools.say(f"model {choice.preset}: {choice.reason}")
     size = viability(train.n_units, table.schema, job.epsilon)
@@ -111,11 +112,14 @@ def learn(table: Table, name: str, job: Job, folder: RunFolder, tools: Tools) ->
     return Fit(model, train, control, record)
 
 
-def certify(folder: RunFolder, content: bytes, preset: str, build: str) -> Verification:
-    """Keep a certificate with the run; it must be of the build and preset that fit the model."""
+def verified(content: bytes | None, record: RunRecord) -> Verification | None:
+    """What a certificate says; it must be of the build and the preset that fit the model."""
+    if content is None:
+        return None
+    if not record.job.is_private:
+        raise UsageError("a certificate says that noise is added; a run without privacy adds none")
     found = Verification.parse(content)
-    found.require(preset, build)
-    folder.certificate.write_bytes(content)
+    found.require(record.choice.preset, record.build)
     return found
 
 
@@ -184,7 +188,8 @@ def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) 
         losses=losses,
         declared=policy.attacks(),
     )
-    made = provenance(fitted.model, fitted.record, certificate_of(folder))
+    audit = verified(certificate_of(folder), fitted.record)
+    made = provenance(fitted.model, fitted.record, audit)
     report = build_report(tables.schema, fitted.model.guarantee, measured, made, policy)
     write_report(folder.report, report)
     return report
@@ -240,10 +245,9 @@ def size_of(model: FittedSynthesizer) -> Viability:
     return viability(n_units, model.schema, model.guarantee.budget.epsilon)
 
 
-def certificate_of(folder: RunFolder) -> Verification | None:
-    """What the certificate kept with a run says."""
-    path = folder.certificate
-    return Verification.parse(path.read_bytes()) if path.is_file() else None
+def certificate_of(folder: RunFolder) -> bytes | None:
+    """The certificate that was kept with a run, which may have changed since."""
+    return folder.certificate.read_bytes() if folder.certificate.is_file() else None
 
 
 def provenance(

@@ -132,9 +132,9 @@ class RiskReport:
             edition="public",
         )
 
-    def with_verification(self, verification: Verification) -> RiskReport:
-        """The same report with the audit of the build beside it."""
-        told = {"verification": verification.to_dict()}
+    def with_verification(self, verification: Verification | None) -> RiskReport:
+        """The same report with that audit of the build, or none, beside it."""
+        told = {"verification": verification and verification.to_dict()}
         return replace(self, provenance={**self.provenance, **told})
 
     def facts(self, section: str) -> tuple[Fact, ...]:
@@ -172,6 +172,8 @@ class RiskReport:
             document = json.loads(text)
             if document["schema"] != SCHEMA_ID:
                 raise DataError(f"the report is not of the form {SCHEMA_ID}")
+            for key, value in {"build": "", "verification": None}.items():
+                document["provenance"].setdefault(key, value)  # reports of earlier versions
             _require_keys(document)
             return cls(
                 claims=tuple(map(Claim.from_dict, document["claims"])),
@@ -179,7 +181,7 @@ class RiskReport:
                 figures=tuple(map(Figure.from_dict, document["figures"])),
                 **{key: document[key] for key in _PLAIN},
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise DataError("the report cannot be read: it is damaged, or no report") from None
 
     def __repr__(self) -> str:

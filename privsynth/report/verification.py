@@ -7,11 +7,74 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privsynth.errors import DataError, ReleaseRefused, UsageError
 
-CERTIFICATE = "privsynth/certificate/1"
+_Form = Literal["privsynth/certificate/1"]
+CERTIFICATE: _Form = "privsynth/certificate/1"
+
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    """A part of a certificate's file: it is handed on as it is, so nothing else may stand in it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Finding(_Part):
+    check: str
+    passed: bool
+    figure: str
+    seconds: _Amount
+    stopped: bool
+
+
+class _Kill(_Part):
+    mutant: str
+    title: str
+    killed_by: tuple[str, ...]
+
+
+class _Canaries(_Part):
+    charged: _Amount
+    lower: _Amount
+    hits: _Count
+    n_guesses: _Count
+    n_canaries: _Count
+
+
+class _Rate(_Part):
+    hits: _Count
+    total: _Count
+
+
+class _Worlds(_Part):
+    claimed: _Amount
+    lower: _Amount
+    gdp_lower: _Amount
+    hits: _Rate
+    alarms: _Rate
+
+
+class _Certificate(_Part):
+    format: _Form
+    version: str
+    code: str
+    packages: dict[str, str]
+    passed: bool
+    faults: tuple[str, ...]
+    preset: str
+    created: str
+    findings: tuple[_Finding, ...]
+    kills: tuple[_Kill, ...]
+    canaries: _Canaries
+    worlds: _Worlds | None
+    not_planted: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -19,7 +82,8 @@ class Verification:
     """A certificate of `privsynth audit` in short, and the SHA-256 of the file it stands in.
 
     `refuted` and `charged` are the epsilons that canaries refute and were charged; those of the
-    two worlds are None where these were not fitted.
+    two worlds are None where these were not fitted. `said` is what the audit itself held against
+    the build.
     """
 
     sha256: str
@@ -33,38 +97,41 @@ class Verification:
     charged: float
     worlds_refuted: float | None = None
     worlds_claimed: float | None = None
+    said: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, content: bytes) -> Verification:
-        """The certificate in a file; DataError for a file that holds none."""
+        """The certificate in a file; DataError for a file that holds none, or more than that."""
         try:
-            document = json.loads(content)
-            if document["format"] != CERTIFICATE:
-                raise DataError(f"the certificate is not of the form {CERTIFICATE}")
-            canaries, worlds = document["canaries"], document["worlds"]
-            return cls(
-                sha256=hashlib.sha256(content).hexdigest(),
-                **{key: str(document[key]) for key in ("preset", "created", "version", "code")},
-                checks=tuple(
-                    (str(f["check"]), f["passed"] is True, str(f["figure"]))
-                    for f in document["findings"]
-                ),
-                defects=tuple((str(k["title"]), tuple(k["killed_by"])) for k in document["kills"]),
-                refuted=float(canaries["lower"]),
-                charged=float(canaries["charged"]),
-                worlds_refuted=float(worlds["lower"]) if worlds else None,
-                worlds_claimed=float(worlds["claimed"]) if worlds else None,
-            )
-        except (ValueError, KeyError, TypeError):
+            found = _Certificate.model_validate_json(content)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"])) or "the file"
             raise DataError(
-                "the certificate cannot be read; give certificate.json as it was written"
+                f"the certificate cannot be read, {place} is wrong; give certificate.json as "
+                "`privsynth audit` wrote it"
             ) from None
+        worlds = found.worlds
+        return cls(
+            sha256=hashlib.sha256(content).hexdigest(),
+            preset=found.preset,
+            created=found.created,
+            version=found.version,
+            code=found.code,
+            checks=tuple((each.check, each.passed, each.figure) for each in found.findings),
+            defects=tuple((each.title, each.killed_by) for each in found.kills),
+            refuted=found.canaries.lower,
+            charged=found.canaries.charged,
+            worlds_refuted=worlds.lower if worlds else None,
+            worlds_claimed=worlds.claimed if worlds else None,
+            said=found.faults or (() if found.passed else ("the audit did not pass",)),
+        )
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What speaks against the build, from the figures themselves."""
+        """What speaks against the build: by the audit's own word, and by the figures in it."""
         worlds, claimed = self.worlds_refuted, self.worlds_claimed
         return (
+            *self.said,
             *(f"check failed: {name}" for name, passed, _ in self.checks if not passed),
             *(f"defect not noticed: {title}" for title, by in self.defects if not by),
             *(() if self.checks and self.defects else ("it holds no checks or no defects",)),
@@ -77,7 +144,7 @@ class Verification:
         again = (
             f"`privsynth audit --model {preset}` with the same build makes one, if it is private"
         )
-        if self.code != code:
+        if not code or self.code != code:
             raise UsageError(f"the certificate is of another build than the fit; {again}")
         if self.preset != preset:
             raise UsageError(f"the certificate is of {self.preset}, the model is {preset}; {again}")
@@ -85,8 +152,10 @@ class Verification:
             raise ReleaseRefused(f"the certificate speaks against this build: {'; '.join(faults)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        """Plain values for JSON; a report tells of no build that anything was said against."""
+        told: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        del told["said"]
+        return told
 
 
 _WORLDS = "two worlds refute the claimed epsilon"

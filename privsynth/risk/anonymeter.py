@@ -12,7 +12,7 @@ import logging
 import random
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from types import MappingProxyType
@@ -307,7 +307,8 @@ def _compiled_once() -> None:
     """Keep the library's compiled search on disk: compiling it takes seconds in every process."""
     from anonymeter.neighbors.mixed_types_kneighbors import _nearest_neighbors
 
-    _nearest_neighbors.enable_caching()
+    with suppress(RuntimeError):  # where no folder can be written
+        _nearest_neighbors.enable_caching()
 
 
 def _drawn(

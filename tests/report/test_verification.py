@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import math
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -59,6 +60,7 @@ def test_it_must_be_of_the_build_and_the_preset():
     ],
 )
 def test_what_speaks_against_the_build_counts_whatever_the_certificate_concludes(broken, words):
+    """A certificate whose conclusion was edited."""
     found = told(replace(CERTIFICATE, **broken), passed=True, faults=[])
     with pytest.raises(ReleaseRefused, match=words):
         found.require("gan", code_hash())
@@ -70,9 +72,32 @@ def test_what_is_no_certificate_is_refused(content):
         Verification.parse(content)
 
 
-def test_a_missing_part_is_no_certificate():
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"canaries": None},
+        {"canaries": {**asdict(CERTIFICATE.canaries), "charged": math.inf}},
+        {"canaries": {**asdict(CERTIFICATE.canaries), "charged": 10**400}},
+        {"canaries": {**asdict(CERTIFICATE.canaries), "lower": -1}},
+        {"canaries": {**asdict(CERTIFICATE.canaries), "lower": "0.2"}},
+        {"worlds": {}},
+        {"kills": [{"mutant": "x", "title": "x", "killed_by": [1]}]},
+        {"kills": [{"mutant": "x", "title": "\ud800", "killed_by": ["y"]}]},
+        {"passed": 1},
+        {"note": "seen on the record of one person"},
+    ],
+)
+def test_what_differs_from_what_an_audit_writes_is_refused(changes):
     with pytest.raises(DataError, match="cannot be read"):
-        told(CERTIFICATE, canaries=None)
+        told(CERTIFICATE, **changes)
+
+
+def test_what_the_audit_itself_held_against_the_build_counts():
+    for changes, words in (({"faults": ["odd"]}, "odd"), ({"passed": False}, "did not pass")):
+        with pytest.raises(ReleaseRefused, match=words):
+            told(CERTIFICATE, **changes).require("gan", code_hash())
+    with pytest.raises(UsageError, match="another build"):
+        told(CERTIFICATE, code="").require("gan", "")
 
 
 def test_both_editions_show_what_was_audited_or_that_nothing_was(example):
@@ -88,4 +113,5 @@ def test_both_editions_show_what_was_audited_or_that_nothing_was(example):
         page = render_html(report)
         assert "No certificate of this build was given" in page
         assert "privsynth audit --model diffusion" in page
-    assert "nothing to verify" in render_html(example.example_report(private=False))
+    without_noise = example.example_report(private=False).with_verification(found)
+    assert "nothing to verify" in render_html(without_noise)

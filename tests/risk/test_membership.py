@@ -35,16 +35,18 @@ def p_value(tables: Tables, seed: int = 0) -> float:
 
 
 def test_distances_are_those_of_a_loop(make_tables: MakeTables) -> None:
+    """More candidates than a block holds, and more or fewer sought than there are blocks."""
     rng = np.random.default_rng(0)
-    targets, candidates = (rng.random((n, 7)).astype(np.float32) for n in (40, 90))
+    targets, candidates = (rng.random((n, 7)).astype(np.float32) for n in (40, 700))
     expected = np.sort(np.linalg.norm(targets[:, None] - candidates[None], axis=2), axis=1)
-    assert nearest(targets, candidates, k=4) == pytest.approx(expected[:, :4], abs=1e-6)
+    for k in (1, 4, 50):
+        assert nearest(targets, candidates, k=k) == pytest.approx(expected[:, :k], abs=1e-6)
     assert nearest(targets, candidates[:2], k=4).shape == (40, 2)
 
 
 def test_memory_does_not_grow_with_the_number_of_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    targets, candidates = (rng.random((n, 3)).astype(np.float32) for n in (50, 30))
+    targets, candidates = (rng.random((n, 3)).astype(np.float32) for n in (50, 300))
     whole = nearest(targets, candidates)
     monkeypatch.setattr("privsynth.risk.neighbours._CELLS_AT_ONCE", 100)
     assert (nearest(targets, candidates) == whole).all()
