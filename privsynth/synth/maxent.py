@@ -36,6 +36,7 @@ _INDEPENDENT = 0.3
 _LEAST_SHARE = 1e-5
 _POOREST = 0.5
 _SWEEPS, _SWEEPS_GIVEN = 4, 25
+_NUMBERS_AT_ONCE = 100_000_000  # of indicators in memory
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,8 +91,13 @@ class Particles:
 
     def pair_shares(self) -> Tensor:
         """Weighted shares of every pair of codes, (total, total); the diagonal holds the 1-ways."""
-        rows = one_hot(self.codes, self.sizes)
-        return (rows * self.weights[:, None]).T @ rows
+        n_rows, weights = max(1, _NUMBERS_AT_ONCE // sum(self.sizes)), self.weights
+        found = torch.zeros(sum(self.sizes), sum(self.sizes))
+        for start in range(0, len(weights), n_rows):
+            at = slice(start, start + n_rows)
+            rows = one_hot(self.codes[at], self.sizes)
+            found += (rows * weights[at, None]).T @ rows
+        return found
 
     def weigh(self, energy: Tensor) -> None:
         """Follow a change of the potentials by weights, given its energy of each row, (rows,)."""

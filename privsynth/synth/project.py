@@ -29,8 +29,8 @@ from privsynth.synth.targets import Targets
 from privsynth.table import Array
 
 _SCALE_ROUNDS = 20
-_CYCLES = 8
-_CELLS_A_CYCLE, _FITTED_ROWS = 4e7, (20_000, 400_000)
+_PACES, _FEWEST_CYCLES = (1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5), 2
+_CELLS = 3.2e8  # about as many cell visits of all cycles together
 _LEAST_SHARE = 1e-6
 _BLOCK_ROWS = 50_000
 _LARGEST_RATIO = 10.0
@@ -92,15 +92,16 @@ class Projection:
 def project(draws: Tensor, measured: Measured, rng: np.random.Generator) -> Projection:
     """The projection for draws of a generator, codes (rows, columns).
 
-    Where more draws are given than are needed to fit the potentials, a part of them does.
+    Potentials are fitted to all draws, in fewer cycles where these are many: those fitted to a part
+    leave in the rest what the part has by chance, and know nothing of cells that it has not met.
     """
     sizes = measured.pairs.sizes
     n_pairs = max(1, len(sizes) * (len(sizes) - 1) // 2)
-    n_fitted = int(np.clip(_CELLS_A_CYCLE / n_pairs, *_FITTED_ROWS))
-    chosen = draws[torch.from_numpy(rng.permutation(len(draws))[:n_fitted])]
-    target = believed(measured, Particles(chosen, sizes).pair_shares())
-    potentials = raked(chosen.numpy(), target.numpy(), measured.shares.numpy(), sizes)
-    weights = Projection(potentials, 1.0).weights(chosen)
+    paces = _PACES[: int(np.clip(_CELLS / (n_pairs * len(draws)), _FEWEST_CYCLES, len(_PACES)))]
+    shuffled = draws[torch.from_numpy(rng.permutation(len(draws)))]
+    target = believed(measured, Particles(shuffled, sizes).pair_shares())
+    potentials = raked(shuffled.numpy(), target.numpy(), measured.shares.numpy(), sizes, paces)
+    weights = Projection(potentials, 1.0).weights(shuffled)
     return Projection(potentials, float(weights.sum() ** 2 / weights.square().sum() / len(weights)))
 
 
@@ -119,17 +120,19 @@ def believed(measured: Measured, drawn: Tensor) -> Tensor:
     return (drawn + gap * signal / (1 + signal)).clamp_min(0.0)
 
 
-def raked(codes: Array, target: Array, shares: Array, sizes: tuple[int, ...]) -> Potentials:
+def raked(
+    codes: Array, target: Array, shares: Array, sizes: tuple[int, ...], paces: Sequence[float]
+) -> Potentials:
     """Potentials by which weighted rows have the target pairs and shares, as near as they can.
 
-    Iterative proportional fitting (Deming and Stephan 1940): each pair in turn, then each column.
+    Iterative proportional fitting (Deming and Stephan 1940), a cycle for each pace: each pair in
+    turn, by that power of its ratio, then each column.
     """
     starts = np.cumsum([0, *sizes])
     bias, theta = np.zeros(starts[-1]), np.zeros((starts[-1], starts[-1]))
     blocks = [slice(start, start + size) for start, size in zip(starts, sizes, strict=False)]
     weights = np.full(len(codes), 1 / len(codes))
-    for cycle in range(_CYCLES):
-        pace = 1.0 if cycle < _CYCLES // 2 else 0.5
+    for pace in paces:
         for i, j in combinations(range(len(sizes)), 2):
             cells = codes[:, i] * sizes[j] + codes[:, j]
             step = pace * _log_ratio(target[blocks[i], blocks[j]].ravel(), cells, weights)
