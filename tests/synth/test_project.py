@@ -98,6 +98,21 @@ def test_no_draw_weighs_more_than_the_cap(bias):
     assert weights[0] > weights[-1]
 
 
+def test_however_many_draws_there_are_all_of_them_are_weighed(monkeypatch):
+    """Few cycles, on every draw: weights from a part would leave its chance in the rest, .003."""
+    monkeypatch.setattr("privsynth.synth.project._CELLS", 1.0)
+    draws, wanted = independent(), joint(0.5)
+    found = weighed(draws, project(draws, measured(wanted), np.random.default_rng(0)))
+    assert (found - wanted).abs().max() < 5e-4
+
+
+def test_pairs_are_counted_so_many_rows_at_a_time(monkeypatch):
+    rows = Particles(independent(1_000), SIZES)
+    whole = rows.pair_shares()
+    monkeypatch.setattr("privsynth.synth.maxent._NUMBERS_AT_ONCE", 50)
+    assert torch.allclose(rows.pair_shares(), whole, atol=1e-6)
+
+
 def test_pairs_that_no_draw_has_are_survived():
     """Half of the wanted shares lie where no draw is: the others take their place."""
     draws, wanted = independent(), joint(0.8)
