@@ -38,7 +38,8 @@ def conform(raw: pa.Table, schema: Schema) -> tuple[pa.Table, dict[str, pa.DataT
     columns: dict[str, pa.ChunkedArray] = {}
     storage: dict[str, pa.DataType] = {}
     for name, column in schema.columns.items():
-        source = raw.column(name)
+        # Of strings in several chunks pyarrow's `if_else` and `is_in` make a damaged array.
+        source = pa.chunked_array([raw.column(name).combine_chunks()])
         typed = _typed(name, source, column)
         _check_missing(name, typed, column)
         _check_unit(name, typed, schema)

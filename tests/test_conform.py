@@ -284,3 +284,15 @@ def test_dates_beyond_all_calendars_are_refused(kind):
     n = 7391 * 10**5 if kind == pa.date32() else 7391 * 10**14
     raw = pa.int32() if kind == pa.date32() else pa.int64()
     assert "further from 1970" in message(pa.array([n], raw).cast(kind), DAY)
+
+
+def test_labels_in_several_chunks_are_read_whole() -> None:
+    """pyarrow makes a damaged array of some: a file of many rows holds several."""
+    document = {
+        "dataset": {"id": "d"},
+        "columns": {"c": {"kind": "categorical", "categories": ["1", "12"], "missing": True}},
+    }
+    labels = pa.array(["1", "12", ""] * 50_000)
+    chunks = pa.chunked_array([labels[:70_000], labels[70_000:131_072], labels[131_072:]])
+    found, _ = conform(pa.table({"c": chunks}), Schema.parse(document))
+    assert found.column("c").to_pylist() == ["1", "12", None] * 50_000
