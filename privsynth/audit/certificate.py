@@ -21,7 +21,7 @@ from privsynth.audit.mutants import MUTANTS
 from privsynth.audit.worlds import WorldAudit, judge, run_worlds
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.progress import SILENT, Progress
-from privsynth.report.verification import CERTIFICATE
+from privsynth.report.verification import CERTIFICATE, faults_of
 from privsynth.synth.build import code_hash, packages
 
 WORLD_BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-5)
@@ -49,21 +49,7 @@ class Certificate:
     @property
     def faults(self) -> tuple[str, ...]:
         """Each thing that speaks against the build, in words; none where it passed."""
-        worlds = self.worlds
-        return (
-            *(
-                f"check failed: {each.check} ({each.figure})"
-                for each in self.findings
-                if not each.passed
-            ),
-            *(
-                f"a build broken on purpose was not noticed: {kill.title}"
-                for kill in self.kills
-                if kill.survived
-            ),
-            *(() if self.canaries.passed else ("the canaries refute the charged epsilon",)),
-            *(("two worlds refute the claimed epsilon",) if worlds and not worlds.passed else ()),
-        )
+        return faults_of(self)
 
     @property
     def passed(self) -> bool:

@@ -113,7 +113,6 @@ def _in_small() -> Iterator[None]:
             (gan, "_TRIED_ROWS", 200),
             (maxent, "_SWEEPS", 1),
             (project, "_POOL_ROWS", (200, 200)),
-            (project, "_FITTED_ROWS", (200, 200)),
         ):
             stack.enter_context(mock.patch.object(module, name, value))
         yield

@@ -82,8 +82,8 @@ class Verification:
     """A certificate of `privsynth audit` in short, and the SHA-256 of the file it stands in.
 
     `refuted` and `charged` are the epsilons that canaries refute and were charged; those of the
-    two worlds are None where these were not fitted. `said` is what the audit itself held against
-    the build.
+    two worlds are None where these were not fitted. `faults` is what speaks against the build, by
+    the audit's own word and by the figures in it.
     """
 
     sha256: str
@@ -97,7 +97,7 @@ class Verification:
     charged: float
     worlds_refuted: float | None = None
     worlds_claimed: float | None = None
-    said: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, content: bytes) -> Verification:
@@ -110,7 +110,8 @@ class Verification:
                 f"the certificate cannot be read, {place} is wrong; give certificate.json as "
                 "`privsynth audit` wrote it"
             ) from None
-        worlds = found.worlds
+        worlds, is_empty = found.worlds, not (found.findings and found.kills)
+        said = found.faults or (() if found.passed else ("the audit did not pass",))
         return cls(
             sha256=hashlib.sha256(content).hexdigest(),
             preset=found.preset,
@@ -123,20 +124,11 @@ class Verification:
             charged=found.canaries.charged,
             worlds_refuted=worlds.lower if worlds else None,
             worlds_claimed=worlds.claimed if worlds else None,
-            said=found.faults or (() if found.passed else ("the audit did not pass",)),
-        )
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """What speaks against the build: by the audit's own word, and by the figures in it."""
-        worlds, claimed = self.worlds_refuted, self.worlds_claimed
-        return (
-            *self.said,
-            *(f"check failed: {name}" for name, passed, _ in self.checks if not passed),
-            *(f"defect not noticed: {title}" for title, by in self.defects if not by),
-            *(() if self.checks and self.defects else ("it holds no checks or no defects",)),
-            *(() if self.refuted <= self.charged else ("canaries refute the charged epsilon",)),
-            *(() if worlds is None or claimed is None or worlds <= claimed else (_WORLDS,)),
+            faults=(
+                *said,
+                *(each for each in faults_of(found) if each not in said),
+                *(("it holds no checks or no defects",) if is_empty else ()),
+            ),
         )
 
     def require(self, preset: str, code: str) -> None:
@@ -148,17 +140,42 @@ class Verification:
             raise UsageError(f"the certificate is of another build than the fit; {again}")
         if self.preset != preset:
             raise UsageError(f"the certificate is of {self.preset}, the model is {preset}; {again}")
-        if faults := self.faults:
-            raise ReleaseRefused(f"the certificate speaks against this build: {'; '.join(faults)}")
+        if self.faults:
+            told = "; ".join(self.faults)
+            raise ReleaseRefused(f"the certificate speaks against this build: {told}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a report tells of no build that anything was said against."""
         told: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        del told["said"]
+        del told["faults"]
         return told
 
 
-_WORLDS = "two worlds refute the claimed epsilon"
+def faults_of(found: Any) -> tuple[str, ...]:
+    """What the findings, kills, canaries and worlds of an audit hold against a build, in words."""
+    worlds = found.worlds
+    return (
+        *(
+            f"check failed: {each.check} ({each.figure})"
+            for each in found.findings
+            if not each.passed
+        ),
+        *(
+            f"a build broken on purpose was not noticed: {each.title}"
+            for each in found.kills
+            if not each.killed_by
+        ),
+        *(
+            ()
+            if found.canaries.lower <= found.canaries.charged
+            else ("the canaries refute the charged epsilon",)
+        ),
+        *(
+            ("two worlds refute the claimed epsilon",)
+            if worlds and worlds.lower > worlds.claimed
+            else ()
+        ),
+    )
 
 
 def load_certificate(path: Path) -> bytes:
