@@ -199,20 +199,20 @@ def within_reach(fitted: FittedDiffusion, measured: Measured, rng: np.random.Gen
     """
     for _ in range(_MOST_CUTS):
         draws = fitted.draw(_TRIED_ROWS, {}, rng)
-        if reach(draws, measured, rng) >= _LEAST_REACH:
+        if reach(draws, measured) >= _LEAST_REACH:
             return
         with torch.no_grad():
             fitted.denoiser.head.weight.mul_(_CUT)
             fitted.denoiser.head.bias.mul_(_CUT)
 
 
-def reach(draws: Tensor, measured: Measured, rng: np.random.Generator) -> float:
+def reach(draws: Tensor, measured: Measured) -> float:
     """How well draws can be weighed to have the measured marginals, 0 to 1.
 
     The effective share of the weights, less by the largest 1-way distance that they leave: rows
     that all are alike have equal weights too.
     """
-    sizes, projection = measured.pairs.sizes, project(draws, measured, rng)
+    sizes, projection = measured.pairs.sizes, project(draws, measured)
     held = projection.weights(draws).float() @ one_hot(draws, sizes) / len(draws)
     gaps = torch.zeros(len(sizes)).index_add(0, column_of(sizes), (held - measured.shares).abs())
     return projection.effective_share * (1 - float(gaps.max()) / 2)

@@ -144,7 +144,7 @@ class Gan(Synthesizer):
         seeds = work.rng.integers(2**62, size=2).tolist()
         chance, choice = (torch.Generator().manual_seed(seed) for seed in seeds)
         draws = table.draw(_TEACHER_ROWS, {}, work.rng)
-        weights = project(draws, measured, work.rng).weights(draws)
+        weights = project(draws, measured).weights(draws)
         teacher = one_hot(take(draws, weights, len(draws), work.rng), codebook.sizes)
         pair_shares = teacher.T @ teacher / len(teacher)
         with torch.random.fork_rng(devices=[]):

@@ -21,6 +21,7 @@ from privsynth.synth.base import (
     fitted_synthesizers,
     synthesizers,
 )
+from privsynth.synth.factors import informed
 from privsynth.synth.maxent import ROUNDS, Fit, MaxEntTable, Particles, Potentials
 from privsynth.synth.pairs import (
     LEAST_DEVIATION,
@@ -73,8 +74,8 @@ def learn_table(train: Table, codebook: Codebook, work: Work) -> tuple[MaxEntTab
         first = counter.measure(PAIR_ROUNDS[0], weights)
         prior = fitted(first, total, _FIRST_ROUNDS).prior_variance()
         second = counter.measure(PAIR_ROUNDS[1], second_round(first, prior, weights))
-        pairs = first.merged(second)
-        total = pairs.sharpened(total, counts_precision(work, codebook))
+        total = first.merged(second).sharpened(total, counts_precision(work, codebook))
+        pairs = informed(first, second, total)
     work.progress.stage("fitting the marginals", ROUNDS)
     fit = fitted(pairs, total, ROUNDS)
     fit.particles.resample()
@@ -90,8 +91,8 @@ def count_pairs(train: Table, codebook: Codebook, work: Work) -> Measured:
     work.progress.stage("measuring every pair of columns")
     counter, weights = PairCounter(train, codebook, work), importance(train.schema)
     first, second = (counter.measure(name, weights) for name in PAIR_ROUNDS)
-    pairs = first.merged(second)
-    return Measured(pairs, pairs.sharpened(shares, counts_precision(work, codebook)))
+    shares = first.merged(second).sharpened(shares, counts_precision(work, codebook))
+    return Measured(informed(first, second, shares), shares)
 
 
 def counts_precision(work: Work, codebook: Codebook) -> float:

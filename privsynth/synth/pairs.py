@@ -92,7 +92,8 @@ class PairCounter:
 
     def measure(self, name: str, weights: Array) -> NoisyPairs:
         """Pairs with their parts of one charge: weights are (columns, columns), 0 leaves out."""
-        asked = [(i, j) for i, j in combinations(range(len(self.sizes)), 2) if weights[i, j] > 0]
+        several = [j for j, size in enumerate(self.sizes) if size > 1]  # others tell no pair
+        asked = [(i, j) for i, j in combinations(several, 2) if weights[i, j] > 0]
         wanted = np.array([weights[i, j] for i, j in asked])
         parts = self._work.spending.measurement(name).split(np.sqrt(wanted / wanted.sum()).tolist())
         starts = np.cumsum([0, *self.sizes])
@@ -138,7 +139,7 @@ def importance(schema: Schema) -> Array:
 
 
 def second_round(first: NoisyPairs, prior: Tensor, weights: Array) -> Array:
-    """Where the second round's budget should go, (columns, columns), summing to 1 over pairs.
+    """Where the second round's budget should go, (columns, columns), in parts of it.
 
     `prior` is the variance that each cell's share had before the first round, (total, total), as
     the fit to the first round judges it. A cell of prior variance v measured at precision p keeps
@@ -148,13 +149,16 @@ def second_round(first: NoisyPairs, prior: Tensor, weights: Array) -> Array:
     n_columns = len(first.sizes)
     upper = np.triu_indices(n_columns, 1)
     budget = float(first.precision[upper].sum()) * (1 - _FIRST_SHARE) / _FIRST_SHARE
+    if budget == 0:  # no column has two codes: there is nothing to learn
+        return weights
+    wanted = weights[upper] * (first.precision.numpy()[upper] > 0)
     steps = np.append(0.0, np.geomspace(1e-4, 1.0, 40) * budget)
-    errors = _expected_errors(first, prior, steps) * np.sqrt(weights[upper])  # (steps, pairs)
+    errors = _expected_errors(first, prior, steps) * np.sqrt(wanted)  # (steps, pairs)
     prices = np.geomspace(1e-9, 1e3, 400) * errors[0].sum() / budget
     bought = np.stack([steps[(errors + price * steps[:, None]).argmin(0)] for price in prices])
     affordable = bought[np.argmax(bought.sum(1) <= budget)]
     found = np.zeros((n_columns, n_columns))
-    found[upper] = affordable if affordable.any() else weights[upper]
+    found[upper] = affordable if affordable.any() else wanted
     found /= found.sum()
     return found + found.T
 

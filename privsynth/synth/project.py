@@ -29,8 +29,8 @@ from privsynth.synth.targets import Targets
 from privsynth.table import Array
 
 _SCALE_ROUNDS = 20
-_PACES, _FEWEST_CYCLES = (1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5), 2
-_CELLS = 3.2e8  # about as many cell visits of all cycles together
+_CYCLES = (2, 8)
+_CELLS = 1.2e9  # about as many cell visits of all cycles together
 _LEAST_SHARE = 1e-6
 _BLOCK_ROWS = 50_000
 _LARGEST_RATIO = 10.0
@@ -89,7 +89,7 @@ class Projection:
         return weights / weights.mean()
 
 
-def project(draws: Tensor, measured: Measured, rng: np.random.Generator) -> Projection:
+def project(draws: Tensor, measured: Measured) -> Projection:
     """The projection for draws of a generator, codes (rows, columns).
 
     Potentials are fitted to all draws, in fewer cycles where these are many: those fitted to a part
@@ -97,11 +97,12 @@ def project(draws: Tensor, measured: Measured, rng: np.random.Generator) -> Proj
     """
     sizes = measured.pairs.sizes
     n_pairs = max(1, len(sizes) * (len(sizes) - 1) // 2)
-    paces = _PACES[: int(np.clip(_CELLS / (n_pairs * len(draws)), _FEWEST_CYCLES, len(_PACES)))]
-    shuffled = draws[torch.from_numpy(rng.permutation(len(draws)))]
-    target = believed(measured, Particles(shuffled, sizes).pair_shares())
-    potentials = raked(shuffled.numpy(), target.numpy(), measured.shares.numpy(), sizes, paces)
-    weights = Projection(potentials, 1.0).weights(shuffled)
+    n_cycles = int(np.clip(_CELLS / (n_pairs * len(draws)), *_CYCLES))
+    target = believed(measured, Particles(draws, sizes).pair_shares())
+    whole = n_cycles // 2  # the others go half the way: where pairs overlap, they leave the least
+    paces = [1.0] * whole + [0.5] * (n_cycles - whole)
+    potentials = raked(draws.numpy(), target.numpy(), measured.shares.numpy(), sizes, paces)
+    weights = Projection(potentials, 1.0).weights(draws)
     return Projection(potentials, float(weights.sum() ** 2 / weights.square().sum() / len(weights)))
 
 
@@ -130,6 +131,7 @@ def raked(
     """
     starts = np.cumsum([0, *sizes])
     bias, theta = np.zeros(starts[-1]), np.zeros((starts[-1], starts[-1]))
+    codes = np.asfortranarray(codes)  # read column by column
     blocks = [slice(start, start + size) for start, size in zip(starts, sizes, strict=False)]
     weights = np.full(len(codes), 1 / len(codes))
     for pace in paces:
@@ -148,7 +150,12 @@ def raked(
 
 
 def _log_ratio(target: Array, cells: Array, weights: Array) -> Array:
-    """The log of target over weighted share of each cell, (cells,); 0 where no row is."""
+    """The log of target over weighted share of each cell, (cells,); 0 where no row is.
+
+    A target that is 0 in every cell asks for nothing: noise may make one of a pair with one cell.
+    """
+    if target.sum() <= 0:
+        return np.zeros(len(target))
     now = np.bincount(cells, weights, minlength=len(target))
     now = now / now.sum()
     ratio = (target / target.sum() + _LEAST_SHARE) / (now + _LEAST_SHARE)
@@ -241,7 +248,7 @@ def projected(
     low, high = _POOL_ROWS
     n_rows = int(np.clip(_DRAWS_PER_ROW * fitted.n_units, low, high))
     draws = _lawful_draws(fitted, n_rows, rng)
-    projection = project(draws, measured, rng)
+    projection = project(draws, measured)
     pool = take(draws, projection.weights(draws), n_rows, rng)
     pool = in_blocks(pool, fitted.codebook.sizes, rng).to(torch.int16)
     return replace(fitted, pool=pool, projection=projection, measured=measured)

@@ -233,3 +233,19 @@ def test_pairs_that_are_alike_get_alike_and_importance_counts():
 
 def test_where_nothing_was_found_the_second_round_goes_by_importance():
     assert after_first({})[np.triu_indices(3, 1)] == pytest.approx([1 / 3] * 3)
+
+
+def test_a_column_of_one_code_is_in_no_pair_that_is_asked():
+    table = visits()
+    counter = counter_of(table, 5.0)
+    counter.sizes = (1, *counter.sizes[1:])
+    pairs = counter.measure(FIRST, importance(table.schema))
+    assert ((pairs.precision > 0).numpy() == [[0, 0, 0], [0, 0, 1], [0, 1, 0]]).all()
+
+
+def test_the_second_round_leaves_out_what_the_first_could_not_ask():
+    first = pairs_of(0.25, [[0.0, 1e4, 0.0], [1e4, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    found = second_round(first, torch.full((6, 6), 1e-3), 1.0 - np.eye(3))
+    assert found[0, 1] == pytest.approx(1.0)
+    nothing = pairs_of(0.25, np.zeros((3, 3)).tolist())
+    assert np.isfinite(second_round(nothing, torch.full((6, 6), 1e-3), 1.0 - np.eye(3))).all()

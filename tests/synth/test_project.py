@@ -67,17 +67,14 @@ def weighed(draws: Tensor, projection: Projection) -> Tensor:
 @pytest.mark.parametrize("strength", [0.0, 0.3, 0.7])
 def test_weighted_draws_meet_the_measured_pairs(strength):
     draws, wanted = independent(), joint(strength)
-    projection = project(draws, measured(wanted), np.random.default_rng(0))
+    projection = project(draws, measured(wanted))
     assert float((weighed(draws, projection) - wanted).abs().sum()) / 2 < 0.005
     assert projection.weights(draws).mean() == pytest.approx(1.0)
 
 
 def test_the_effective_share_is_that_of_the_weights_and_falls_with_the_distance():
     draws = independent()
-    found = [
-        project(draws, measured(joint(strength)), np.random.default_rng(0))
-        for strength in (0.0, 0.4, 0.8)
-    ]
+    found = [project(draws, measured(joint(strength))) for strength in (0.0, 0.4, 0.8)]
     shares = [each.effective_share for each in found]
     assert shares[0] > 0.99
     assert shares[0] > shares[1] > shares[2]
@@ -102,7 +99,7 @@ def test_however_many_draws_there_are_all_of_them_are_weighed(monkeypatch):
     """Few cycles, on every draw: weights from a part would leave its chance in the rest, .003."""
     monkeypatch.setattr("privsynth.synth.project._CELLS", 1.0)
     draws, wanted = independent(), joint(0.5)
-    found = weighed(draws, project(draws, measured(wanted), np.random.default_rng(0)))
+    found = weighed(draws, project(draws, measured(wanted)))
     assert (found - wanted).abs().max() < 5e-4
 
 
@@ -117,7 +114,7 @@ def test_pairs_that_no_draw_has_are_survived():
     """Half of the wanted shares lie where no draw is: the others take their place."""
     draws, wanted = independent(), joint(0.8)
     draws = draws[(draws[:, 0] != 0) | (draws[:, 1] != 0)]
-    projection = project(draws, measured(wanted), np.random.default_rng(0))
+    projection = project(draws, measured(wanted))
     weights = projection.weights(draws)
     assert torch.isfinite(weights).all()
     assert 0 < projection.effective_share <= 1
@@ -131,7 +128,7 @@ def test_without_any_pair_the_shares_of_columns_are_met():
     unmeasured = measured(wanted, 0.0)
     one_ways = torch.tensor([0.7, 0.2, 0.1, 0.4, 0.3, 0.2, 0.1])
     draws = independent()
-    projection = project(draws, Measured(unmeasured.pairs, one_ways), np.random.default_rng(0))
+    projection = project(draws, Measured(unmeasured.pairs, one_ways))
     found = weighed(draws, projection)
     assert found.sum(1).tolist() == pytest.approx([0.7, 0.2, 0.1], abs=0.01)
     assert found.sum(0).tolist() == pytest.approx([0.4, 0.3, 0.2, 0.1], abs=0.01)
@@ -245,7 +242,7 @@ def test_rows_under_a_condition_are_seldom_drawn_again(fitted, drawn, where):
 def test_a_pair_of_codes_that_no_draw_has_gets_no_weight_of_its_own():
     draws = independent()
     draws = draws[(draws[:, 0] != 0) | (draws[:, 1] != 0)]
-    projection = project(draws, measured(joint(0.8)), np.random.default_rng(0))
+    projection = project(draws, measured(joint(0.8)))
     assert projection.potentials.theta[0, 3] == 0
     assert projection.potentials.theta[1, 4] > 0.5  # where draws are, it is far from nothing
 
@@ -374,3 +371,15 @@ def test_a_model_whose_figures_are_empty_is_refused_in_one_line(fitted, tmp_path
     (tmp_path / "weights.safetensors").write_bytes(save(broken))
     with pytest.raises(ModelError, match="damaged"):
         load_fitted(tmp_path)
+
+
+def test_a_pair_with_one_cell_whose_noisy_share_is_below_nothing_asks_for_nothing():
+    sizes, draws = (
+        (1, 1, 2),
+        torch.stack([torch.zeros(1_000).long()] * 2 + [torch.arange(1_000) % 2], 1),
+    )
+    shares = Particles(draws, sizes).pair_shares()
+    shares[0, 1] = shares[1, 0] = -1.0
+    noisy = NoisyPairs(sizes, shares, 100.0 * (1 - torch.eye(3)))
+    projection = project(draws, Measured(noisy, torch.tensor([1.0, 1.0, 0.5, 0.5])))
+    assert projection.effective_share == pytest.approx(1.0)
