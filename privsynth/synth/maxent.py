@@ -54,9 +54,11 @@ class Potentials:
 
     def energy(self, codes: Tensor) -> Tensor:
         """Log weight of each row of codes, (rows, columns), up to a constant: (rows,)."""
-        at = codes + starts_of(self.sizes)
-        pulls = functional.embedding_bag(at, self.theta, mode="sum")  # (rows, total)
-        return 0.5 * pulls.gather(1, at).sum(1) + self.bias[at].sum(1)
+        n_rows, found = max(1, _NUMBERS_AT_ONCE // len(self.bias)), []
+        for at in torch.split(codes + starts_of(self.sizes), n_rows):
+            pulls = functional.embedding_bag(at, self.theta, mode="sum")  # (rows, total)
+            found.append(0.5 * pulls.gather(1, at).sum(1) + self.bias[at].sum(1))
+        return torch.cat(found)
 
     def __repr__(self) -> str:
         return f"Potentials({len(self.sizes)} columns, {len(self.bias)} codes)"

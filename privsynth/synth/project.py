@@ -33,7 +33,7 @@ _CYCLES = (2, 8)
 _CELLS = 1.2e9  # about as many cell visits of all cycles together
 _LEAST_SHARE = 1e-6
 _BLOCK_ROWS = 50_000
-_LARGEST_RATIO = 10.0
+_LARGEST_RATIO, _LEAST_LOG = 10.0, -600.0
 _DRAWS_PER_ROW = 4
 _POOL_ROWS = (40_000, 400_000)
 _FRESH_PER_ROW = 3
@@ -81,12 +81,18 @@ class Projection:
 
     def weights(self, codes: Tensor) -> Tensor:
         """Weights of draws, (rows,), with mean 1."""
-        parts = torch.split(codes, _BLOCK_ROWS)
-        logs = [self.potentials.energy(part) for part in parts]
-        weights = (torch.cat(logs) - torch.cat(logs).max()).double().exp()
-        for _ in range(20):  # those below the cap grow until the mean is 1
-            weights = (weights / weights.mean()).clamp_max(self.largest_ratio)
-        return weights / weights.mean()
+        logs = self.potentials.energy(codes).double()
+        weights = (logs - logs.max()).clamp_min(_LEAST_LOG).exp()
+        return _capped(weights / weights.mean(), self.largest_ratio)
+
+
+def _capped(weights: Tensor, most: float) -> Tensor:
+    """Weights of mean 1, none above `most`: the others grow alike to keep the mean."""
+    ordered = weights.sort(descending=True).values
+    others = ordered.flip(0).cumsum(0).flip(0)  # the sum from each weight on
+    growth = (len(weights) - most * torch.arange(len(weights))) / others
+    n_capped = int((growth * ordered <= most).double().argmax())
+    return (weights * growth[n_capped]).clamp_max(most)
 
 
 def project(draws: Tensor, measured: Measured) -> Projection:

@@ -83,7 +83,7 @@ def test_the_effective_share_is_that_of_the_weights_and_falls_with_the_distance(
     assert shares[2] == pytest.approx(float(1 / (joint(0.8).square() / ALONE).sum()), rel=0.05)
 
 
-@pytest.mark.parametrize("bias", [3.0, 8.0, 30.0])
+@pytest.mark.parametrize("bias", [3.0, 8.0, 30.0, 300.0])
 def test_no_draw_weighs_more_than_the_cap(bias):
     potentials = Potentials.zero((2,))
     potentials.bias[1] = bias
@@ -279,7 +279,7 @@ def test_a_pool_is_made_of_lawful_draws_alone_though_most_are_not(monkeypatch):
 @pytest.mark.parametrize(
     ("n_rows", "where"), [(4_001, {}), (300, {"ward": "C"}), (300, {"came": 4, "high": True})]
 )
-def test_what_the_pool_does_not_hold_is_drawn_and_weighed_anew(fitted, n_rows, where):
+def test_rows_beyond_the_pool_or_under_a_condition_keep_to_the_rules(fitted, n_rows, where):
     table = fitted.sample(n_rows, where=where, rng=np.random.default_rng(1))
     frame = table.frame()
     assert table.n_rows == n_rows
