@@ -35,7 +35,8 @@ class Table:
     """Rows that keep to a schema.
 
     `data` holds canonical Arrow types: int64, double, string, bool, date32, timestamp[us].
-    `storage` remembers the type in which each column came in, so that it can go out the same.
+    `storage` is the type in which each column goes out: that in which it came, unless the values
+    of the records may have decided it.
     """
 
     schema: Schema
@@ -173,12 +174,12 @@ class Table:
         return self.storage.get(name, self.column(name).type)
 
     def to_arrow(self) -> pa.Table:
-        """The records in the types in which they came."""
+        """The records in the types in which they go out."""
         columns = [self.column(name).cast(self._stored(name)) for name in self.columns]
         return pa.table(dict(zip(self.columns, columns, strict=True)))
 
     def to_pandas(self) -> pd.DataFrame:
-        """The records as a data frame, in the types in which they came.
+        """The records as a data frame, in the types in which they go out.
 
         Whole numbers and booleans are nullable where the schema allows missing entries.
         """
