@@ -38,15 +38,46 @@ def conform(raw: pa.Table, schema: Schema) -> tuple[pa.Table, dict[str, pa.DataT
     _same_columns(raw.column_names, list(schema.columns))
     columns: dict[str, pa.ChunkedArray] = {}
     storage: dict[str, pa.DataType] = {}
-    for name, column in schema.columns.items():
-        # Of strings in several chunks pyarrow's `if_else` and `is_in` make a damaged array.
-        source = pa.chunked_array([raw.column(name).combine_chunks()])
-        typed = _typed(name, source, column)
-        _check_missing(name, typed, column)
-        _check_unit(name, typed, schema)
-        columns[name] = _in_domain(name, typed, column)
-        storage[name] = storage_type(source.type, columns[name].type, column)
+    for name in schema.columns:
+        columns[name], storage[name] = _conformed(name, raw.column(name), schema)
     return pa.table(columns), storage
+
+
+def conform_what_fits(
+    raw: pa.Table, schema: Schema
+) -> tuple[pa.Table, dict[str, pa.DataType], dict[str, str]]:
+    """As `conform`, of the columns that keep to the schema, and why each other one is left out.
+
+    Columns that are simply not there are not named.
+    """
+    columns: dict[str, pa.ChunkedArray] = {}
+    storage: dict[str, pa.DataType] = {}
+    left_out = {n: "not in the schema" for n in raw.column_names if n not in schema.columns}
+    for name in schema.columns:
+        n_times = raw.column_names.count(name)
+        if n_times > 1:
+            left_out[name] = "the name occurs more than once in the table"
+        if n_times != 1:
+            continue
+        try:
+            columns[name], storage[name] = _conformed(name, raw.column(name), schema)
+        except SchemaError as error:  # what follows the semicolon is advice to the steward
+            left_out[name] = str(error).removeprefix(f"column {name!r}: ").partition("; ")[0]
+    return pa.table(columns), storage, left_out
+
+
+def _conformed(
+    name: str, raw: pa.ChunkedArray, schema: Schema
+) -> tuple[pa.ChunkedArray, pa.DataType]:
+    """One column in its canonical type, and the type in which it goes out."""
+    column = schema.columns[name]
+    # Of strings in several chunks pyarrow's `if_else` and `is_in` make a damaged array.
+    source = pa.chunked_array([raw.combine_chunks()])
+    typed = _typed(name, source, column)
+    _check_missing(name, typed, column)
+    _check_unit(name, typed, schema)
+    typed = _in_domain(name, typed, column)
+    return typed, storage_type(source.type, typed.type, column)
 
 
 def _same_columns(found: list[str], declared: list[str]) -> None:

@@ -106,7 +106,7 @@ class Identifiers:
             n_planned=n_rows,
             n_done=n_rows,
             member=member,
-            excess=_excess(member, overlaps),
+            excess=_excess(member, overlaps, tuple(tables.synthetic.left_out)),
             p_value=None if patterns else _smallest_p_value(overlaps),
             persons=max((o.n_persons for o in overlaps if o.nature == "copied"), default=0),
             tool="privsynth",
@@ -165,8 +165,15 @@ def _verbatim(overlaps: tuple[Overlap, ...]) -> Iterator[IdentifierFinding]:
             yield IdentifierFinding(found.column, found.kind, found.n_rows)
 
 
-def _excess(member: Rate, overlaps: tuple[Overlap, ...]) -> Risk | Inconclusive:
-    """The rate of findings; a reason where there is none but a counter that may be copied keys."""
+def _excess(
+    member: Rate, overlaps: tuple[Overlap, ...], left_out: tuple[str, ...]
+) -> Risk | Inconclusive:
+    """The rate of findings; where there is none, a reason why that need not be so."""
+    if left_out and not member.hits:
+        others = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        return Inconclusive(
+            f"not scanned: column {left_out[0]!r}{others}, which does not fit the schema"
+        )
     for found in overlaps:
         if found.nature == "counter" and not member.hits:
             return Inconclusive(

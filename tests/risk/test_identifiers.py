@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,15 @@ def test_a_copied_sentence_is_red_beside_a_counter() -> None:
     result = scan(Tables(*(Table.from_pandas(each, schema) for each in three)))
     assert result.verdict(0.05) is Verdict.NOT_SUPPORTED
     assert result.p_value is None
+
+
+def test_what_was_not_scanned_is_no_pass() -> None:
+    tables = tables_of(NOTES, ["one thing"] * 5, ["two things"] * 5, ["x"] * 5)
+    vendors = pa.table({"x": ["x"] * 5, "mail": ["ann@example.org"] * 5})
+    result = scan(replace(tables, synthetic=Table.of_what_fits(vendors, tables.schema)))
+    assert result.verdict(0.05) is Verdict.INCONCLUSIVE
+    assert isinstance(result.excess, Inconclusive)
+    assert result.excess.reason == "not scanned: column 'mail', which does not fit the schema"
 
 
 def wards(rng: np.random.Generator, letter: str, n: int) -> pd.DataFrame:
