@@ -27,8 +27,8 @@ from privsynth.schema import (
 from privsynth.schema.patterns import (
     DATE_TEXT,
     DATETIME_TEXT,
+    INTEGER_TEXT,
     NUMBER_TEXT,
-    WHOLE_TEXT,
 )
 from privsynth.storage import storage_type
 
@@ -176,22 +176,30 @@ def _integers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     rule = "are not whole numbers"
     if pa.types.is_string(source.type):
         numbers = _finite(name, _parsed(name, source, NUMBER_TEXT, rule, pa.float64()))
-        if _largest(numbers) >= 2**53:  # beyond, doubles leave out whole numbers
-            return _parsed(name, source, WHOLE_TEXT, rule, pa.int64())
     else:
         numbers = _finite(name, _plain_number(name, source))
     if pa.types.is_floating(numbers.type):
         whole = pc.fill_null(pc.equal(pc.round(numbers), numbers), True)
         if n_bad := numbers.length() - pc.sum(whole).as_py():
             fail(name, n_bad, rule)
+    if pa.types.is_string(source.type):
+        return _read_exactly(name, source, numbers)
     try:
         return numbers.cast(pa.int64())
     except pa.ArrowInvalid:
         raise SchemaError(f"column {name!r}: values do not fit in 64 bits") from None
 
 
-def _largest(numbers: pa.ChunkedArray) -> float:
-    return float(pc.max(pc.abs(numbers)).as_py() or 0)
+def _read_exactly(name: str, text: pa.ChunkedArray, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers from text; those beyond the doubles' exact range from their digits."""
+    long = pc.fill_null(pc.greater_equal(pc.abs(numbers), _EXACT), False)
+    has_digits = pc.fill_null(pc.match_substring_regex(text, INTEGER_TEXT), False)
+    if too_large := pc.sum(pc.and_not(long, has_digits)).as_py():
+        fail(name, too_large, "are too large: whole numbers of at most 18 digits are read")
+    digits = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^[+]|\.0+$", "")
+    exact = pc.if_else(long, digits, pa.scalar(None, pa.string())).cast(pa.int64())
+    short = pc.if_else(long, pa.scalar(None, pa.float64()), numbers).cast(pa.int64())
+    return pc.coalesce(exact, short)
 
 
 def _numbers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:

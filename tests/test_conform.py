@@ -68,6 +68,11 @@ def message(values, column, kind=None):
         ([5, 6], {"kind": "id"}, ["5", "6"]),
         ([10**17 + 1], {"kind": "integer", "lower": 0, "upper": 2**60}, [10**17 + 1]),
         (["100000000000000001"], {"kind": "integer", "lower": 0, "upper": 2**60}, [10**17 + 1]),
+        (
+            ["100000000000000001", " +100000000000000001.00 ", "12.0", "1e3"],
+            {"kind": "integer", "lower": 0, "upper": 2**60},
+            [10**17 + 1, 10**17 + 1, 12, 1000],
+        ),
     ],
 )  # fmt: skip
 def test_values_are_read_in_their_canonical_type(values, column, expected):
@@ -102,6 +107,11 @@ def test_blank_text_can_be_a_category():
         ([SECRET, "1"], AGE, "column 'x': 1 value is not a whole number"),
         (["7391.5", "7391.7"], AGE, "column 'x': 2 values are not whole numbers"),
         ([7391.5], AGE, "column 'x': 1 value is not a whole number"),
+        ([str(2**62), "5"], AGE,
+         "column 'x': 1 value is too large: whole numbers of at most 18 digits are read"),
+        (["1e30", "-1e30"], AGE,
+         "column 'x': 2 values are too large: whole numbers of at most 18 digits are read"),
+        (["100000000000000001", "1.5"], AGE, "column 'x': 1 value is not a whole number"),
         (["7391", "5"], AGE, "column 'x': 1 value lies outside its domain [0, 120]"),
         ([7391, -7391], AGE, "column 'x': 2 values lie outside its domain [0, 120]"),
         ([SECRET], COST, "column 'x': 1 value is not a number"),
