@@ -27,25 +27,57 @@ from privsynth.schema import (
 from privsynth.schema.patterns import (
     DATE_TEXT,
     DATETIME_TEXT,
+    INTEGER_TEXT,
     NUMBER_TEXT,
-    WHOLE_TEXT,
 )
+from privsynth.storage import storage_type
 
 
 def conform(raw: pa.Table, schema: Schema) -> tuple[pa.Table, dict[str, pa.DataType]]:
-    """The columns of the schema in canonical types, and the types in which they came."""
+    """The columns of the schema in canonical types, and the types in which they go out."""
     _same_columns(raw.column_names, list(schema.columns))
     columns: dict[str, pa.ChunkedArray] = {}
     storage: dict[str, pa.DataType] = {}
-    for name, column in schema.columns.items():
-        # Of strings in several chunks pyarrow's `if_else` and `is_in` make a damaged array.
-        source = pa.chunked_array([raw.column(name).combine_chunks()])
-        typed = _typed(name, source, column)
-        _check_missing(name, typed, column)
-        _check_unit(name, typed, schema)
-        columns[name] = _in_domain(name, typed, column)
-        storage[name] = _storage(source.type, columns[name], column)
+    for name in schema.columns:
+        columns[name], storage[name] = _conformed(name, raw.column(name), schema)
     return pa.table(columns), storage
+
+
+def conform_what_fits(
+    raw: pa.Table, schema: Schema
+) -> tuple[pa.Table, dict[str, pa.DataType], dict[str, str]]:
+    """As `conform`, of the columns that keep to the schema, and why each other one is left out.
+
+    Columns that are simply not there are not named.
+    """
+    columns: dict[str, pa.ChunkedArray] = {}
+    storage: dict[str, pa.DataType] = {}
+    left_out = {n: "not in the schema" for n in raw.column_names if n not in schema.columns}
+    for name in schema.columns:
+        n_times = raw.column_names.count(name)
+        if n_times > 1:
+            left_out[name] = "the name occurs more than once in the table"
+        if n_times != 1:
+            continue
+        try:
+            columns[name], storage[name] = _conformed(name, raw.column(name), schema)
+        except SchemaError as error:  # what follows the semicolon is advice to the steward
+            left_out[name] = str(error).removeprefix(f"column {name!r}: ").partition("; ")[0]
+    return pa.table(columns), storage, left_out
+
+
+def _conformed(
+    name: str, raw: pa.ChunkedArray, schema: Schema
+) -> tuple[pa.ChunkedArray, pa.DataType]:
+    """One column in its canonical type, and the type in which it goes out."""
+    column = schema.columns[name]
+    # Of strings in several chunks pyarrow's `if_else` and `is_in` make a damaged array.
+    source = pa.chunked_array([raw.combine_chunks()])
+    typed = _typed(name, source, column)
+    _check_missing(name, typed, column)
+    _check_unit(name, typed, schema)
+    typed = _in_domain(name, typed, column)
+    return typed, storage_type(source.type, typed.type, column)
 
 
 def _same_columns(found: list[str], declared: list[str]) -> None:
@@ -144,22 +176,30 @@ def _integers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     rule = "are not whole numbers"
     if pa.types.is_string(source.type):
         numbers = _finite(name, _parsed(name, source, NUMBER_TEXT, rule, pa.float64()))
-        if _largest(numbers) >= 2**53:  # beyond, doubles leave out whole numbers
-            return _parsed(name, source, WHOLE_TEXT, rule, pa.int64())
     else:
         numbers = _finite(name, _plain_number(name, source))
     if pa.types.is_floating(numbers.type):
         whole = pc.fill_null(pc.equal(pc.round(numbers), numbers), True)
         if n_bad := numbers.length() - pc.sum(whole).as_py():
             fail(name, n_bad, rule)
+    if pa.types.is_string(source.type):
+        return _read_exactly(name, source, numbers)
     try:
         return numbers.cast(pa.int64())
     except pa.ArrowInvalid:
         raise SchemaError(f"column {name!r}: values do not fit in 64 bits") from None
 
 
-def _largest(numbers: pa.ChunkedArray) -> float:
-    return float(pc.max(pc.abs(numbers)).as_py() or 0)
+def _read_exactly(name: str, text: pa.ChunkedArray, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers from text; those beyond the doubles' exact range from their digits."""
+    long = pc.fill_null(pc.greater_equal(pc.abs(numbers), _EXACT), False)
+    has_digits = pc.fill_null(pc.match_substring_regex(text, INTEGER_TEXT), False)
+    if too_large := pc.sum(pc.and_not(long, has_digits)).as_py():
+        fail(name, too_large, "are too large: whole numbers of at most 18 digits are read")
+    digits = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^[+]|\.0+$", "")
+    exact = pc.if_else(long, digits, pa.scalar(None, pa.string())).cast(pa.int64())
+    short = pc.if_else(long, pa.scalar(None, pa.float64()), numbers).cast(pa.int64())
+    return pc.coalesce(exact, short)
 
 
 def _numbers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -237,6 +277,8 @@ def _kind(source: pa.ChunkedArray) -> str:
 def _text(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(source.type):
         return _numbers_as_text(_finite(name, source))
+    if pa.types.is_decimal(source.type):
+        return _decimals_as_text(source)
     try:
         return source.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -248,6 +290,14 @@ def _numbers_as_text(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     whole = pc.and_(pc.equal(pc.round(numbers), numbers), pc.less(pc.abs(numbers), _EXACT))
     integers = pc.if_else(whole, numbers, pa.scalar(0, numbers.type)).cast(pa.int64())
     return pc.if_else(whole, integers.cast(pa.string()), numbers.cast(pa.string()))
+
+
+def _decimals_as_text(decimals: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Decimals without the zeros at their end: their scale is that of the longest of them."""
+    encoded = decimals.combine_chunks().dictionary_encode()
+    texts = [f"{value:f}" for value in encoded.dictionary.to_pylist()]
+    short = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
+    return pa.chunked_array([pa.array(short, pa.string()).take(encoded.indices)])
 
 
 def _check_missing(name: str, typed: pa.ChunkedArray, column: Column) -> None:
@@ -310,60 +360,3 @@ def _in_range(
 
 def _scalar(bound: float | dt.date, to: pa.DataType) -> pa.Scalar:
     return pa.scalar(bound).cast(to) if not isinstance(bound, float) else pa.scalar(bound, to)
-
-
-def _storage(source: pa.DataType, typed: pa.ChunkedArray, column: Column) -> pa.DataType:
-    """The type in which the column goes out: as it came, where every release can keep to it."""
-    if pa.types.is_dictionary(source):
-        source = source.value_type
-    source = _whatever_is_missing(source, column)
-    is_text = pa.types.is_string(source) or pa.types.is_large_string(source)
-    read_from_text = is_text and not pa.types.is_string(typed.type)
-    never = (
-        read_from_text
-        or pa.types.is_null(source)
-        or isinstance(column, TextColumn)
-        or (pa.types.is_timestamp(source) and source.tz is not None)
-        or (pa.types.is_date(source) and pa.types.is_timestamp(typed.type))
-    )
-    if never:
-        return typed.type
-    try:
-        pa.array(_hardest(column), typed.type).cast(source)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return typed.type
-    return source
-
-
-def _whatever_is_missing(source: pa.DataType, column: Column) -> pa.DataType:
-    """The type in which a frame holds a column whether or not a record leaves it out.
-
-    pandas turns whole numbers into doubles at the first missing entry, so that the type would say
-    whether there is one.
-    """
-    is_number = source in (pa.int64(), pa.float64())
-    if not is_number or not (column.missing or isinstance(column, IdColumn)):
-        return source
-    labels = getattr(column, "categories", ())
-    fractions = isinstance(column, NumericColumn) or any("." in label for label in labels)
-    return pa.float64() if fractions else pa.int64()
-
-
-def _hardest(column: Column) -> list[object]:
-    """The values of a column's domain that are the hardest to keep in another type."""
-    match column:
-        case CategoricalColumn() | OrdinalColumn():
-            may_be_other = column.other or column.source == "private"
-            return [*column.categories, OTHER] if may_be_other else [*column.categories]
-        case IntegerColumn(lower=None) | IntegerColumn(upper=None):
-            return [-(2**53), 2**53]
-        case NumericColumn() if not _whole(column):
-            return [column.lower, column.upper, 0.5]
-        case IntegerColumn() | NumericColumn() | DateColumn() | DatetimeColumn():
-            return [column.lower, column.upper]
-        case _:
-            return []
-
-
-def _whole(column: NumericColumn) -> bool:
-    return column.granularity is not None and column.granularity.is_integer()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from privsynth.conform import conform
+from privsynth.conform import conform, conform_what_fits
 from privsynth.errors import DataError, UsageError
 from privsynth.schema import DateColumn, DatetimeColumn, IntegerColumn, Schema
 
@@ -35,12 +35,14 @@ class Table:
     """Rows that keep to a schema.
 
     `data` holds canonical Arrow types: int64, double, string, bool, date32, timestamp[us].
-    `storage` remembers the type in which each column came in, so that it can go out the same.
+    `storage` is the type in which each column goes out: that in which it came, unless the values
+    of the records may have decided it. `left_out` says why columns of the source are not here.
     """
 
     schema: Schema
     data: pa.Table
     storage: Mapping[str, pa.DataType] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_arrow(cls, raw: pa.Table, schema: Schema) -> Table:
@@ -49,6 +51,17 @@ class Table:
             raise DataError("the table has no rows")
         data, storage = conform(raw, schema)
         return cls(schema, data, storage)
+
+    @classmethod
+    def of_what_fits(cls, raw: pa.Table, schema: Schema) -> Table:
+        """The columns of any Arrow table that keep to the schema; `left_out` has the others.
+
+        >>> schema = Schema.parse({"dataset": {"id": "d"},
+        ...     "columns": {"age": {"kind": "integer", "lower": 0, "upper": 120}}})
+        >>> Table.of_what_fits(pa.table({"age": [40, 500]}), schema).left_out
+        {'age': '1 value lies outside its domain [0, 120]'}
+        """
+        return cls(schema, *conform_what_fits(raw, schema))
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame, schema: Schema) -> Table:
@@ -112,7 +125,7 @@ class Table:
         """The table without some columns, under a schema without them."""
         kept = [name for name in self.data.column_names if name not in names]
         storage = {name: kind for name, kind in self.storage.items() if name in kept}
-        return Table(self.schema.without(names), self.data.select(kept), storage)
+        return Table(self.schema.without(names), self.data.select(kept), storage, self.left_out)
 
     @property
     def n_public_units(self) -> int | None:
@@ -127,7 +140,7 @@ class Table:
     def take(self, rows: Array) -> Table:
         """The table of those rows, by position or by a boolean mask."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return Table(self.schema, self.data.take(pa.array(rows)), self.storage)
+        return Table(self.schema, self.data.take(pa.array(rows)), self.storage, self.left_out)
 
     def split(
         self, control: float = 0.1, rng: np.random.Generator | None = None
@@ -173,12 +186,12 @@ class Table:
         return self.storage.get(name, self.column(name).type)
 
     def to_arrow(self) -> pa.Table:
-        """The records in the types in which they came."""
+        """The records in the types in which they go out."""
         columns = [self.column(name).cast(self._stored(name)) for name in self.columns]
         return pa.table(dict(zip(self.columns, columns, strict=True)))
 
     def to_pandas(self) -> pd.DataFrame:
-        """The records as a data frame, in the types in which they came.
+        """The records as a data frame, in the types in which they go out.
 
         Whole numbers and booleans are nullable where the schema allows missing entries.
         """

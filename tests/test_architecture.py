@@ -20,6 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "errors",
         "registry progress",
         "schema",
+        "storage",
         "conform",
         "table",
         "io",

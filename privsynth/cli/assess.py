@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -121,6 +123,17 @@ def _of_run(folder: Path, data: Path, progress: Progress) -> tuple[RiskReport, P
     return pipeline.assess_run(run, data, progress), run.report
 
 
+@contextmanager
+def _naming(role: str, path: Path) -> Iterator[None]:
+    """Say of an error in which of the files it is."""
+    from privsynth.errors import SchemaError
+
+    try:
+        yield
+    except SchemaError as error:
+        raise SchemaError(f"{role} table {path.name}: {error}") from None
+
+
 def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
     import numpy as np
 
@@ -134,9 +147,12 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
         schema, policy = Schema.load(files.schema), policy_of(files.policy)
         policy.require_columns(schema)
         progress.stage("reading the tables")
-        train = read_table(files.train, schema)
-        nobody = train.take(np.arange(0))
-        control = read_table(files.control, schema) if files.control else nobody
+        with _naming("train", files.train):
+            train = read_table(files.train, schema)
+        control = train.take(np.arange(0))  # nobody
+        if files.control:
+            with _naming("control", files.control):
+                control = read_table(files.control, schema)
         synthetic = pipeline.read_synthetic(files.synthetic, schema)
         found = pipeline.assess(
             train=train,

@@ -26,7 +26,7 @@ def write_parquet(
     metadata: Mapping[str, str] = _NOTHING,
     column_metadata: Mapping[str, Mapping[str, str]] = _NO_COLUMNS,
 ) -> None:
-    """Write a synthetic table as Parquet in the types in which its records came.
+    """Write a synthetic table as Parquet, in the types of `Table.storage`.
 
     The file, and each of its columns, carries `ORIGIN` besides the metadata given here.
     OutputError where the file cannot be written; then nothing is left behind.

@@ -170,14 +170,20 @@ def _saved(folder: RunFolder) -> tuple[FittedSynthesizer, RunRecord]:
 def _drawn(folder: RunFolder, schema: Schema) -> Table:
     """The synthetic table of a run, from its release or from where it waits for one."""
     source = folder.synthetic if folder.synthetic.exists() else folder.release / "data"
-    return read_synthetic(source, schema)
+    raw = read_raw(source)
+    dropped = [name for name in schema.columns if name not in raw.column_names]
+    narrow = Table.from_arrow(raw, schema.without(dropped))
+    return Table(schema, narrow.data, narrow.storage)
 
 
 def read_synthetic(source: Path, schema: Schema) -> Table:
-    """A synthetic table of any vendor; columns may be absent, which the assessment then says."""
-    raw = read_raw(source)
-    absent = [name for name in schema.columns if name not in raw.column_names]
-    if len(absent) == len(schema.columns):
-        raise AssessmentError(f"{source.name} holds no column of the schema")
-    narrow = Table.from_arrow(raw, schema.without(absent))
-    return Table(schema, narrow.data, narrow.storage)
+    """A synthetic table of any vendor: the columns that keep to the schema.
+
+    The assessment says which others there are, and what is wrong with them.
+    """
+    table = Table.of_what_fits(read_raw(source), schema)
+    if not table.columns:
+        wrong = [f"column {name!r}: {why}" for name, why in table.left_out.items()]
+        more = f"; the first that does not fit: {wrong[0]}" if wrong else ""
+        raise AssessmentError(f"{source.name} holds no column that keeps to the schema{more}")
+    return table

@@ -34,6 +34,7 @@ from privsynth.report.report import (
     build_report,
 )
 from privsynth.report.verification import Verification
+from privsynth.risk.control import require_apart
 from privsynth.risk.registration import registration
 from privsynth.schema import Schema
 from privsynth.schema.viability import Viability, viability
@@ -208,7 +209,7 @@ def assess(
     """The risk report of a synthetic table, whoever made it, in the controller's edition.
 
     `policy` holds the limits and the attackers to reckon with. AssessmentError where the tables
-    do not fit together.
+    do not fit together, or where train and control share persons.
 
     >>> import pandas as pd
     >>> schema = Schema.parse({"dataset": {"id": "d"},
@@ -221,6 +222,7 @@ def assess(
     tables = _tables(train, control, synthetic)
     policy, rng = policy or Policy(), rng or np.random.default_rng()
     policy.require_columns(tables.schema)
+    require_apart(train, control)
     measured = measure(tables, rng, progress, declared=policy.attacks())
     return build_report(train.schema, guarantee, measured, _someone_elses(), policy)
 

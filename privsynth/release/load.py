@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_release(path: str | Path) -> pd.DataFrame:
-    """The synthetic table of a release folder, in the types in which its records came.
+    """The synthetic table of a release folder, in the types in which it was written.
 
     `attrs["privsynth"]` holds the privacy statement and the conditions of release. A run folder
     may be given too. DataError where a file is missing, or is not the one that was released.

@@ -112,11 +112,14 @@ def assess(
 
 def _shared(tables: Tables) -> tuple[Tables, tuple[fidelity.Failure, ...]]:
     """The tables on the columns that the synthetic one has, and a fact about those it lacks."""
-    lacking = [name for name in tables.schema.modelled if name not in tables.synthetic.columns]
-    if not lacking:
+    synthetic = tables.synthetic
+    lacking = [name for name in tables.schema.modelled if name not in synthetic.columns]
+    absent = [name for name in lacking if name not in synthetic.left_out]
+    parts = [f"the synthetic table lacks {', '.join(absent)}"] if absent else []
+    parts += [f"left out {name}: {why}" for name, why in synthetic.left_out.items()]
+    if not parts:
         return tables, ()
-    reason = f"the synthetic table lacks {', '.join(lacking)}"
-    fact = fidelity.Failure("columns", "Columns of the schema", reason)
+    fact = fidelity.Failure("columns", "Columns of the schema", "; ".join(parts))
     three = (tables.train, tables.control, tables.synthetic)
     return Tables(*(table.without(lacking) for table in three)), (fact,)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +24,21 @@ def cells(
     >>> bool(found[0] == found[2]), bool(found[0] == found[1])
     (True, False)
     """
-    cut: list[list[NDArray[Any]]] = []
-    for name in columns:
-        values = [table.values(name) for table in tables]
-        if name in cut_on.numbers:
-            known = cut_on.numbers[name][~cut_on.missing(name)]
-            at = np.arange(1, N_BINS) / N_BINS
-            edges = np.unique(np.quantile(known, at)) if len(known) else known
-            values = [np.where(np.isnan(v), -1, np.searchsorted(edges, v)) for v in values]
-        cut.append(values)
+    cut = [binned(tables, name, cut_on) for name in columns]
     return [row_hashes([values[i] for values in cut]) for i in range(len(tables))]
+
+
+def binned(tables: Sequence[PlainTable], name: str, cut_on: PlainTable) -> list[NDArray[np.int64]]:
+    """One column as codes, -1 for missing: labels as they are, numbers in bins as for `cells`.
+
+    >>> age = PlainTable({"age": np.array([20.0, np.nan, 90.0])}, {}, np.arange(3))
+    >>> [codes.tolist() for codes in binned([age], "age", cut_on=age)]
+    [[0, -1, 9]]
+    """
+    values = [table.values(name) for table in tables]
+    if name not in cut_on.numbers:
+        return values
+    known = cut_on.numbers[name][~cut_on.missing(name)]
+    at = np.arange(1, N_BINS) / N_BINS
+    edges = np.unique(np.quantile(known, at)) if len(known) else known
+    return [np.where(np.isnan(v), -1, np.searchsorted(edges, v)) for v in values]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.cells import cells
+from privsynth.risk.cells import binned, cells
 from privsynth.risk.plain import PlainTables, plain_tables
 from privsynth.table import Tables
 
@@ -17,12 +18,12 @@ from privsynth.table import Tables
 class Disclosure:
     """What the synthetic table says about small groups of real persons.
 
-    `k_map` is the smallest number of real records that share a combination of quasi-identifiers
-    with some synthetic record, `real_unique` the share of real records that are alone with theirs.
-    `repu` (replicated uniques) is the share of all real records that are alone with theirs and
-    share it with a synthetic record. `disco` is the share of real records whose combination the
-    synthetic table gives one and the same value of a sensitive column, and the right one (Raab,
-    Nowok and Dibben 2025), the mean over `sensitive` columns.
+    `k_map` is the smallest number of real persons who share a combination of quasi-identifiers
+    with some synthetic record, `real_unique` the share of real persons who have a combination
+    that nobody else has. `repu` (replicated uniques) is the share of all real persons for whom
+    such a combination occurs in the synthetic table. `disco` is the share of real persons with a
+    combination to which the synthetic table gives one and the same value of a sensitive column,
+    and the right one (Raab, Nowok and Dibben 2025), the mean over `sensitive` columns.
 
     All of them count chance as well as leaks: they describe, and decide nothing.
 
@@ -39,7 +40,7 @@ class Disclosure:
 
 
 def disclosure(tables: Tables) -> Disclosure | Inconclusive:
-    """The figures on all quasi-identifiers together, numbers in ten quantile bins.
+    """The figures on all quasi-identifiers together, numbers in ten quantile bins; persons count.
 
     >>> import pandas as pd
     >>> from privsynth.schema import Schema
@@ -56,36 +57,44 @@ def disclosure(tables: Tables) -> Disclosure | Inconclusive:
     if not known:
         return Inconclusive("no quasi-identifier is present in all tables")
     real, synthetic = cells((plain.train, plain.synthetic), known, cut_on=plain.train)
-    sizes = _sizes(real)
+    persons = plain.train.persons
+    sizes = _sizes(real, persons)
     alone, met = sizes == 1, np.isin(real, synthetic)
-    secrets = tuple(n for n in plain.with_role("sensitive") if n in plain.train.labels)
-    told = [_disco(plain, name, real, synthetic) for name in secrets]
+    secrets = plain.with_role("sensitive")
+    told = [_share(_told(plain, name, real, synthetic), persons) for name in secrets]
     return Disclosure(
         known,
         secrets,
         k_map=int(sizes[met].min()) if met.any() else 0,
-        real_unique=float(alone.mean()),
-        repu=float((alone & met).mean()),
+        real_unique=_share(alone, persons),
+        repu=_share(alone & met, persons),
         disco=float(np.mean(told)) if told else None,
     )
 
 
-def _sizes(cells: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """How many records share the combination of each."""
-    _, place, counts = np.unique(cells, return_inverse=True, return_counts=True)
-    return np.asarray(counts[place])
+def _sizes(cells: NDArray[np.uint64], persons: NDArray[Any]) -> NDArray[np.int64]:
+    """How many persons share the combination of each record."""
+    _, place = np.unique(cells, return_inverse=True)
+    _, person = np.unique(persons, return_inverse=True)
+    n_persons = int(person.max()) + 1
+    pairs = np.unique(place * n_persons + person)
+    return np.asarray(np.bincount(pairs // n_persons)[place])
 
 
-def _disco(
+def _share(records: NDArray[np.bool_], persons: NDArray[Any]) -> float:
+    """The share of persons who have one of these records."""
+    return len(np.unique(persons[records])) / len(np.unique(persons))
+
+
+def _told(
     plain: PlainTables, secret: str, real: NDArray[np.uint64], synthetic: NDArray[np.uint64]
-) -> float:
-    """The share of train records whose secret their combination gives away, rightly."""
-    codes = plain.synthetic.labels[secret]
+) -> NDArray[np.bool_]:
+    """The train records whose secret, of numbers the bin, their combination rightly gives away."""
+    secrets, codes = binned((plain.train, plain.synthetic), secret, cut_on=plain.train)
     order = np.argsort(synthetic, kind="stable")
     cells, first = np.unique(synthetic[order], return_index=True)
     lowest = np.minimum.reduceat(codes[order], first)
     highest = np.maximum.reduceat(codes[order], first)
     place = np.minimum(np.searchsorted(cells, real), len(cells) - 1)
     says = (cells[place] == real) & (lowest[place] == highest[place])
-    secrets = plain.train.labels[secret]
-    return float((says & (lowest[place] == secrets) & (secrets >= 0)).mean())
+    return np.asarray(says & (lowest[place] == secrets) & (secrets >= 0))

@@ -167,7 +167,8 @@ def _why_unusable(name: str, tables: Sequence[Table]) -> str | None:
         if not table.n_rows:
             continue
         if name not in table.columns:
-            return f"the {title} table lacks it"
+            why = table.left_out.get(name)
+            return f"the {title} table lacks it" if why is None else f"{why} ({title} table)"
         if title != "control" and table.missing(name).all():
             return f"every value is missing in the {title} table"
     return None

@@ -3,9 +3,6 @@
 INTEGER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.0+)?\s*$"
 """A whole number, also where a spreadsheet wrote 12.0."""
 
-WHOLE_TEXT = r"^\s*[+-]?[0-9]{1,18}\s*$"
-"""A whole number without a decimal point."""
-
 NUMBER_TEXT = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 """A number with a decimal point."""
 

@@ -1,9 +1,11 @@
 """The codebook: what is asked, what is kept, and that every code matrix is a valid table."""
 
 import datetime as dt
+import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,6 +182,52 @@ def test_a_saved_codebook_comes_back_the_same(private_codebook):
     assert np.array_equal(back.encode(records()), codes)
     first = private_codebook.decode(codes, np.random.default_rng(3))
     assert back.decode(codes, np.random.default_rng(3)).data.equals(first.data)
+
+
+LABELS = {"kind": "categorical", "categories": ["0", "1"]}
+NUMBERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+NUMBERS += ["float32", "float64", "decimal128(3, 2)"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [(kind, column) for kind in NUMBERS for column in ("age", "cost", "ward", "id")]
+    + [(kind, "smoker") for kind in NUMBERS[:-1]]
+    + [(kind, column) for kind in ("string", "large_string") for column in ("age", "ward", "id")]
+    + [(kind, "seen") for kind in ("date32", "date64", "timestamp[ns]", "timestamp[s]", "string")]
+    + [(f"timestamp[{unit}]", "admitted") for unit in ("s", "ms", "us", "ns")]
+    + [("bool", "smoker"), ("dictionary", "ward")],
+)
+@pytest.mark.parametrize("missing", [False, True])
+def test_every_type_that_a_column_can_come_in_is_saved_and_found_again(kind, column, missing):
+    """A model that cannot be opened would have spent its budget for nothing."""
+    declared = {"kind": "id"} if column == "id" else everything().to_dict()["columns"][column]
+    declared = LABELS if column == "ward" else declared
+    if column != "id":
+        declared = declared | {"missing": missing}
+    schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"x": declared, "more": LABELS}})
+    table = Table.from_arrow(
+        pa.table({"x": came_as(kind, column), "more": ["0", "1"] * 10}), schema
+    )
+    codebook = learned(table, PrivacyBudget.no_privacy())
+    back = Codebook.from_dict(json.loads(json.dumps(codebook.to_dict())), schema)
+    assert back.storage == codebook.storage
+    drawn = back.decode(back.encode(table), np.random.default_rng(0)).to_arrow()
+    if column != "id":
+        assert drawn.schema.field("x").type == table.to_arrow().schema.field("x").type
+
+
+def came_as(kind: str, column: str) -> pa.Array:
+    """Twenty values that a column may hold, in a type in which they may come."""
+    if column in ("seen", "admitted"):
+        values = pa.array([dt.date(2021, 1, 1), dt.date(2022, 1, 1)] * 10)
+        return values.cast(pa.string() if kind == "string" else pa.type_for_alias(kind))
+    values = pa.array([0, 1] * 10)
+    if kind == "dictionary":
+        return values.cast(pa.string()).dictionary_encode()
+    if kind.startswith("decimal"):
+        return values.cast(pa.decimal128(21, 2)).cast(pa.decimal128(3, 2))
+    return values.cast(pa.type_for_alias(kind))
 
 
 def test_persons_count_once_however_many_rows_they_have():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import struct
 from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -217,3 +221,64 @@ def test_no_error_repeats_a_value(
         f"column '{column}': 1 value is" in printed or f"column '{column}': 1 value lies" in printed
     )
     assert not any(planted in printed for planted in (*PLANTED, "4711", "inf"))
+
+
+AGE: dict[str, Any] = {"kind": "integer", "lower": 0, "upper": 120}
+COST: dict[str, Any] = {"kind": "numeric", "lower": 0, "upper": 100}
+LABELS: dict[str, Any] = {"kind": "categorical", "categories": ["1", "2.5"]}
+MISSING: dict[str, Any] = {"missing": True}
+DAY = {"kind": "date", "lower": dt.date(1600, 1, 1), "upper": dt.date(2030, 1, 1)}
+SEEN = {"kind": "datetime", "lower": dt.datetime(2020, 1, 1), "upper": dt.datetime(2030, 1, 1)}
+NARROW = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32")
+MOMENT = dt.datetime(2024, 2, 29)
+
+
+def goes_out(values: pa.Array, column: dict[str, Any]) -> pa.DataType:
+    """The type in which a column of these values goes out."""
+    schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"x": column}})
+    return Table.from_arrow(pa.table({"x": values}), schema).to_arrow().schema.field("x").type
+
+
+@pytest.mark.parametrize("column", [AGE, COST, COST | {"granularity": 1}, LABELS, {"kind": "id"}])
+@pytest.mark.parametrize("narrow", [*NARROW, "int64", "uint64"])
+def test_the_type_does_not_say_whether_an_entry_is_missing(
+    narrow: str, column: dict[str, Any]
+) -> None:
+    column = column if column["kind"] == "id" else column | MISSING
+    with_a_gap = pa.array([1.0, 1.0, None])  # pandas makes doubles of it
+    assert goes_out(pa.array([1, 1]).cast(narrow), column) == goes_out(with_a_gap, column)
+
+
+@pytest.mark.parametrize(
+    ("column", "usual", "odd"),
+    [
+        (COST, [Decimal("1.25")], Decimal("1.2345")),
+        (COST, [1], Decimal("1.2345")),
+        (AGE, [Decimal("40")], Decimal("40.0")),
+        (LABELS | MISSING, [Decimal("1")], Decimal("2.5")),
+        (LABELS, [1], 2.5),
+        (AGE, [40], 41.0),
+        (COST | {"granularity": 1}, [40], 41.0),
+        ({"kind": "boolean"}, [1], 0.0),
+    ],
+)
+def test_one_record_more_does_not_change_the_type(
+    column: dict[str, Any], usual: list[object], odd: object
+) -> None:
+    """pandas and Arrow read the type off all values."""
+    before, after = pa.array(pd.Series(usual * 20)), pa.array(pd.Series([*usual * 20, odd]))
+    assert before.type != after.type, "else the pair proves nothing"
+    assert goes_out(before, column) == goes_out(after, column)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("column", [DAY, SEEN])
+def test_the_unit_of_moments_is_nobodys(unit: str, column: dict[str, Any]) -> None:
+    assert goes_out(pa.array([MOMENT]).cast(pa.timestamp(unit)), column) == pa.timestamp("us")
+
+
+def test_the_encoding_of_labels_is_nobodys() -> None:
+    column = {"kind": "categorical", "categories": ["f", "m"]}
+    plain = pa.array(["f", "m"])
+    forms = (plain, plain.cast(pa.large_string()), plain.dictionary_encode())
+    assert {goes_out(form, column) for form in forms} == {pa.string()}

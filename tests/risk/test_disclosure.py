@@ -64,3 +64,49 @@ def test_without_quasi_identifiers_nothing_is_said() -> None:
 def test_a_table_that_shares_no_group_maps_to_nobody() -> None:
     figures = found(table("ab", "ab"), table("cc", "ab"))
     assert (figures.k_map, figures.repu, figures.disco) == (0, 0.0, 0.0)
+
+
+def test_twenty_rows_of_one_person_are_no_group() -> None:
+    schema = Schema.parse(
+        {
+            "dataset": {"id": "d"},
+            "privacy": {"unit": "who", "max_rows_per_unit": 20},
+            "columns": {
+                "who": {"kind": "id"},
+                "town": LABELS | {"role": "quasi_identifier"},
+                "illness": LABELS | {"role": "sensitive"},
+            },
+        }
+    )
+    frame = pd.DataFrame(
+        {
+            "who": ["ann"] * 20 + [f"p{i}" for i in range(9)],
+            "town": ["a"] * 20 + ["b"] * 9,
+            "illness": ["c"] * 20 + ["a"] * 8 + ["b"],
+        }
+    )
+    real = Table.from_pandas(frame, schema)
+    figures = found(real, real)
+    assert figures.k_map == 1
+    assert figures.real_unique == figures.repu == pytest.approx(0.1)
+    assert figures.disco == pytest.approx(0.1)
+
+
+def test_a_secret_number_is_told_by_its_bin() -> None:
+    schema = Schema.parse(
+        {
+            "dataset": {"id": "d"},
+            "columns": {
+                "town": LABELS | {"role": "quasi_identifier"},
+                "wage": NUMBER | {"role": "sensitive"},
+            },
+        }
+    )
+
+    def wages(towns: str, wage: list[float]) -> Table:
+        return Table.from_pandas(pd.DataFrame({"town": list(towns), "wage": wage}), schema)
+
+    real = wages("aabbbbbbbbbb", [1, 1, *range(10, 100, 9)])
+    figures = found(real, wages("aab", [1, 1, 50]))
+    assert figures.sensitive == ("wage",)
+    assert figures.disco == pytest.approx(3 / 12)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -6,8 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from privsynth.errors import Inconclusive
 from privsynth.risk.base import AttackResult, Verdict
 from privsynth.risk.identifiers import Identifiers, find_in_tables, is_counter
+from privsynth.risk.suite import adjusted
 from privsynth.schema import Schema
 from privsynth.table import Table, Tables
 
@@ -80,6 +83,101 @@ def test_real_keys_that_were_copied_are_red() -> None:
     (found,) = find_in_tables(tables)
     assert (found.kind, found.n_rows) == ("verbatim key", 100)
     assert scan(tables).persons == 100
+
+
+def test_consecutive_keys_that_are_those_of_train_alone_are_open() -> None:
+    """A counter may meet real keys; but every real key copied is consecutive too."""
+    train = [f"K1{number:04d}" for number in range(200)]
+    control = [f"K2{number:04d}" for number in range(100)]
+    result = scan(tables_of(KEY, train, control, train))
+    assert result.verdict(0.05) is Verdict.INCONCLUSIVE
+    assert isinstance(result.excess, Inconclusive)
+    assert result.excess.reason.startswith("column 'x': consecutive keys that are those of 200")
+    assert result.details == {"x: verbatim key, or a counter": 200}
+
+
+def test_a_counter_that_meets_the_control_alike_is_a_coincidence() -> None:
+    keys_of_all = [f"K{number:04d}" for number in np.random.default_rng(0).permutation(300)]
+    synthetic = [f"K{number:04d}" for number in range(100, 250)]
+    result = scan(tables_of(KEY, keys_of_all[:200], keys_of_all[200:], synthetic))
+    assert result.verdict(0.05) is Verdict.SUPPORTED
+
+
+def test_a_bare_counter_from_one_is_a_surrogate_whoever_has_its_numbers() -> None:
+    result = scan(tables_of(KEY, keys(1, 201), keys(201, 301), keys(1, 201)))
+    assert result.verdict(0.05) is Verdict.SUPPORTED
+    prefixed = [f"K{number}" for number in range(1, 301)]
+    made = scan(tables_of(KEY, prefixed[:200], prefixed[200:], prefixed[:200]))
+    assert made.verdict(0.05) is Verdict.INCONCLUSIVE
+
+
+def test_a_copied_sentence_is_red_beside_a_counter() -> None:
+    schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"k": KEY, "x": NOTES}})
+    said = [f"came with pain in the left knee, {number} times" for number in range(300)]
+    numbers = [f"K{number}" for number in range(300)]
+    frame = pd.DataFrame({"k": numbers, "x": said})
+    copied = frame.iloc[:200].assign(x=["nothing"] * 199 + said[:1])
+    three = (frame.iloc[:200], frame.iloc[200:], copied)
+    result = scan(Tables(*(Table.from_pandas(each, schema) for each in three)))
+    assert result.verdict(0.05) is Verdict.NOT_SUPPORTED
+    assert result.p_value is None
+
+
+def test_what_was_not_scanned_is_no_pass() -> None:
+    tables = tables_of(NOTES, ["one thing"] * 5, ["two things"] * 5, ["x"] * 5)
+    vendors = pa.table({"x": ["x"] * 5, "mail": ["ann@example.org"] * 5})
+    result = scan(replace(tables, synthetic=Table.of_what_fits(vendors, tables.schema)))
+    assert result.verdict(0.05) is Verdict.INCONCLUSIVE
+    assert isinstance(result.excess, Inconclusive)
+    assert result.excess.reason == "not scanned: column 'mail', which does not fit the schema"
+
+
+def wards(rng: np.random.Generator, letter: str, n: int) -> pd.DataFrame:
+    """Persons with a five-digit number of their own in each of their 1 to 60 rows."""
+    n_rows = rng.integers(1, 60, n)
+    numbers = rng.choice(100_000, n, replace=False).astype(str)
+    return pd.DataFrame(
+        {
+            "p": np.repeat([f"{letter}{i}" for i in range(n)], n_rows),
+            "k": np.repeat(numbers, n_rows),
+        }
+    )
+
+
+def test_a_person_with_many_rows_is_one_chance_match() -> None:
+    """By rows, one match in twenty would look like fifty: two in five clean tables were red."""
+    schema = Schema.parse(
+        {
+            "dataset": {"id": "d"},
+            "privacy": {"unit": "p", "max_rows_per_unit": 60},
+            "columns": {"p": KEY, "k": NOTES},
+        }
+    )
+    red = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        synthetic = pd.DataFrame(
+            {"p": [f"s{i}" for i in range(1000)], "k": rng.choice(100_000, 1000).astype(str)}
+        )
+        three = (wards(rng, "t", 400), wards(rng, "c", 100), synthetic)
+        result = scan(Tables(*(Table.from_pandas(each, schema) for each in three)))
+        red += result.verdict(0.05) is Verdict.NOT_SUPPORTED
+    assert red <= 4
+
+
+def test_short_copied_keys_come_with_a_p_value_for_the_suite() -> None:
+    train = keys(0, 3000, 3)
+    result = scan(tables_of(KEY, train, keys(1, 3000, 3), train[:100]))
+    assert result.p_value is not None
+    assert result.p_value < 1e-6
+    weak = scan(tables_of(KEY, train, keys(1, 3000, 3), [train[0], *train[2:7]]))
+    assert weak.p_value == pytest.approx(0.016, abs=0.002)
+    (alone,) = adjusted([weak])
+    assert isinstance(alone, AttackResult)
+    assert alone.verdict(0.05) is Verdict.NOT_SUPPORTED
+    among_many = adjusted([weak] * 20)[0]
+    assert isinstance(among_many, AttackResult)
+    assert among_many.verdict(0.05) is not Verdict.NOT_SUPPORTED
 
 
 def test_random_short_keys_that_meet_by_chance_are_a_coincidence() -> None:
