@@ -57,7 +57,7 @@ def _count(name: str, title: str, n: int, sensitivity: Sensitivity) -> Fact:
 def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy) -> Iterable[Fact]:
     for each in assessment.attacks:
         if isinstance(each, AttackResult):
-            yield _attack(each, ceiling_of(guarantee, each.control, _in_reach(each)), policy)
+            yield _attack(each, ceiling_of(guarantee, each), policy)
         else:
             yield Fact(
                 f"testing.{each.name}",
@@ -66,11 +66,6 @@ def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy
                 verdict=INCONCLUSIVE,
                 reason=each.reason,
             )
-
-
-def _in_reach(result: AttackResult) -> int:
-    """How many persons one trial may hit: a predicate any on its side, other attacks their own."""
-    return int(result.details.get("persons_a_side", 1))
 
 
 def _attack(result: AttackResult, ceiling: Ceiling | None, policy: Policy) -> Fact:

@@ -123,7 +123,8 @@ class AttackResult:
     control. `weight` is this result's part of the error that a suite may make: more for an attack
     that is known to find leaks, since many weak ones beside it would drown it. `persons` counts
     the distinct persons (privacy units) of the train table against whom the attack succeeded.
-    `guards` names the faults of the tool that were worked around.
+    `guards` names the faults of the tool that were worked around. `of_pairs` says that each trial
+    told one person in and another out from the reverse, which is two steps of add-or-remove-one.
 
     >>> result = AttackResult(
     ...     attack="linkability", title="Linkability", criterion="linkability",
@@ -152,6 +153,7 @@ class AttackResult:
     weight: float = 1.0
     details: Mapping[str, Detail] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
+    of_pairs: bool = False
     seconds: float = field(default=0.0, compare=False)
 
     def verdict(self, threshold: float) -> Verdict:

@@ -108,6 +108,7 @@ def named(right: NDArray[np.bool_], **facts: Any) -> AttackResult:
         p_value=min(1.0, len(tried) * p_values[best]),
         persons=chosen.hits,
         tool="privsynth",
+        of_pairs=True,
         details={
             "guesses_that_tell_most": chosen.total,
             "share_named_right": chosen.value,
