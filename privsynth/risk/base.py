@@ -88,6 +88,10 @@ class Risk:
     high: float
     confidence: float = 0.95
 
+    def __post_init__(self) -> None:
+        if not self.low <= self.value <= self.high:
+            raise ValueError("an interval must hold the value that it is for")
+
 
 @dataclass(frozen=True)
 class ThreatModel:

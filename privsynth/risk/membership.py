@@ -86,8 +86,9 @@ def names(
 def named(right: NDArray[np.bool_], **facts: Any) -> AttackResult:
     """The result of naming members, the clearest pairs first; `facts` say which attack it is.
 
-    Its rates are those of the number of guesses that tells most; the excess spans what the best
-    of them may be, each limit at a confidence that is corrected for how many there are.
+    Its rates and its excess are those of the number of guesses that tells most. The upper limit is
+    the largest of all of them, because the excess of few guesses is small however right they are.
+    Each limit is at a confidence that is corrected for how many there are.
     """
     n_pairs = len(right)
     tried = [n for n in N_GUESSES if n < n_pairs] + [n_pairs]
@@ -104,7 +105,7 @@ def named(right: NDArray[np.bool_], **facts: Any) -> AttackResult:
         member=Rate(chosen.hits, n_pairs),
         control=Rate(chosen.total - chosen.hits, n_pairs),
         prior=chosen.total / n_pairs / 2,
-        excess=Risk(spans[best].value, max(s.low for s in spans), max(s.high for s in spans)),
+        excess=Risk(spans[best].value, spans[best].low, max(span.high for span in spans)),
         p_value=min(1.0, len(tried) * p_values[best]),
         persons=chosen.hits,
         tool="privsynth",

@@ -162,7 +162,8 @@ def widened(risk: Risk, effect: float) -> Risk:
         round(risk.value + math.sqrt(effect) * (limit - risk.value), 12)
         for limit in (risk.low, risk.high)
     )
-    return replace(risk, low=max(-1.0, low), high=min(1.0, high))
+    low, high = max(-1.0, low), min(1.0, high)
+    return replace(risk, low=min(low, risk.value), high=max(high, risk.value))  # as rounded
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> tuple[float, ...]:

@@ -35,6 +35,12 @@ def test_impossible_rates_are_refused(hits: int, total: int) -> None:
         Rate(hits, total)
 
 
+@pytest.mark.parametrize("limits", [(0.11, 0.2), (0.0, 0.09), (float("nan"), 0.2)])
+def test_an_interval_holds_its_value(limits: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="must hold the value"):
+        Risk(0.1, *limits)
+
+
 @pytest.mark.parametrize(
     ("excess", "verdict"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from privsynth.risk.base import AttackResult, Failure, Risk, Verdict
 from privsynth.risk.lineup import Lineup, line_up
-from privsynth.risk.membership import Membership, names
+from privsynth.risk.membership import Membership, named, names
 from privsynth.risk.neighbours import nearest, points
 from privsynth.risk.plain import PlainTable, plain_tables
 from privsynth.risk.vulnerable import Vulnerable, in_small_cell, outliers, rare_holders
@@ -120,6 +120,33 @@ def test_nobody_is_named_without_a_leak(make_tables: MakeTables) -> None:
     assert small <= 4  # 1 expected at most
     assert not any(r.verdict(0.9) is Verdict.NOT_SUPPORTED and r.p_value > 0.05 for r in results)
     assert sum(float(r.details["epsilon_lower_replace_one"]) > 0 for r in results) <= 4
+
+
+def test_the_interval_is_that_of_the_guesses_that_tell_most() -> None:
+    """25 clear names, and 550 right of the 975 others: the rates are those of the 25.
+
+    Their excess is under any limit, being so few: the upper limit is that of all pairs.
+    """
+    order = np.random.default_rng(0).permutation(975)
+    found = named(
+        np.r_[np.ones(25, bool), order < 550], attack="m", title="M", criterion="membership"
+    )
+    assert isinstance(found.excess, Risk)
+    assert found.details["guesses_that_tell_most"] == found.member.hits == 25
+    assert found.excess.value == pytest.approx(0.025)
+    assert 0.015 < found.excess.low < 0.025
+    assert found.excess.high > 0.2
+    assert found.verdict(0.1) is Verdict.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("n_right", [11, 18, 20, 22, 25])
+def test_a_lower_limit_above_nothing_is_a_small_p_value(n_right: int) -> None:
+    """One of four numbers of guesses is enough: what is named right most often counts."""
+    right = np.r_[np.arange(25) < n_right, np.arange(975) % 2 == 0]
+    found = named(right, attack="m", title="M", criterion="membership")
+    assert isinstance(found.excess, Risk)
+    assert found.p_value is not None
+    assert (found.excess.low > 0) == (found.p_value <= 0.025)
 
 
 def test_few_pairs_decide_nothing_and_many_support(make_tables: MakeTables) -> None:
