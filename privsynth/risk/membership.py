@@ -65,8 +65,10 @@ class Membership:
             title="Membership by the table",
             criterion="membership",
             weight=_DECISIVE,
+            n_planned=self.max_pairs,
         )
-        return (replace(found, seconds=time.perf_counter() - started),)
+        details = {**found.details, **lineup.details()}
+        return (replace(found, details=details, seconds=time.perf_counter() - started),)
 
 
 def names(
@@ -84,7 +86,9 @@ def names(
 
 
 def named(right: NDArray[np.bool_], **facts: Any) -> AttackResult:
-    """The result of naming members, the clearest pairs first; `facts` say which attack it is.
+    """The result of naming members, the clearest pairs first.
+
+    `facts` say which attack it is, and how many pairs were planned.
 
     Its rates and its excess are those of the number of guesses that tells most. The upper limit is
     the largest of all of them, because the excess of few guesses is small however right they are.
@@ -100,7 +104,6 @@ def named(right: NDArray[np.bool_], **facts: Any) -> AttackResult:
     chosen = hits[best]
     return AttackResult(
         **{"threat_model": THREAT_MODEL} | facts,
-        n_planned=n_pairs,
         n_done=n_pairs,
         member=Rate(chosen.hits, n_pairs),
         control=Rate(chosen.total - chosen.hits, n_pairs),

@@ -124,10 +124,12 @@ def compare(member: Rate, control: Rate | None) -> tuple[Risk | Inconclusive, fl
 
 
 def compared(member: Rate, control: Rate | None, **facts: Any) -> AttackResult:
-    """The result of trying every target once on either side; `facts` say which attack it is."""
+    """The result of trying every target once on either side.
+
+    `facts` say which attack it is, and how many trials were planned.
+    """
     excess, p = compare(member, control)
     return AttackResult(
-        n_planned=member.total,
         n_done=member.total,
         member=member,
         control=control,

@@ -62,6 +62,7 @@ def _pairs(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generat
         title="Membership by the model",
         criterion="membership",
         threat_model=THREAT_MODEL,
+        n_planned=_MAX_PERSONS,
     )
 
 
@@ -77,6 +78,7 @@ def _tail(members: NDArray[Any], controls: NDArray[Any]) -> AttackResult:
         title="Membership by the model, at 1 % false alarms",
         criterion="membership",
         threat_model=THREAT_MODEL,
+        n_planned=_MAX_PERSONS,
         prior=ALARM_RATE,
     )
 

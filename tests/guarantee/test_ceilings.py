@@ -39,7 +39,13 @@ def of_sums(rng: np.random.Generator) -> AttackResult:
 
 
 def result(members: np.ndarray, controls: np.ndarray, rng: np.random.Generator) -> AttackResult:
-    return named(names(members, controls, rng), attack="a", title="A", criterion="membership")
+    return named(
+        names(members, controls, rng),
+        attack="a",
+        title="A",
+        criterion="membership",
+        n_planned=N_PAIRS,
+    )
 
 
 @pytest.mark.parametrize("attack", [of_cells, of_sums])

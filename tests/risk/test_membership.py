@@ -129,7 +129,11 @@ def test_the_interval_is_that_of_the_guesses_that_tell_most() -> None:
     """
     order = np.random.default_rng(0).permutation(975)
     found = named(
-        np.r_[np.ones(25, bool), order < 550], attack="m", title="M", criterion="membership"
+        np.r_[np.ones(25, bool), order < 550],
+        attack="m",
+        title="M",
+        criterion="membership",
+        n_planned=1_000,
     )
     assert isinstance(found.excess, Risk)
     assert found.details["guesses_that_tell_most"] == found.member.hits == 25
@@ -143,7 +147,7 @@ def test_the_interval_is_that_of_the_guesses_that_tell_most() -> None:
 def test_a_lower_limit_above_nothing_is_a_small_p_value(n_right: int) -> None:
     """One of four numbers of guesses is enough: what is named right most often counts."""
     right = np.r_[np.arange(25) < n_right, np.arange(975) % 2 == 0]
-    found = named(right, attack="m", title="M", criterion="membership")
+    found = named(right, attack="m", title="M", criterion="membership", n_planned=1_000)
     assert isinstance(found.excess, Risk)
     assert found.p_value is not None
     assert (found.excess.low > 0) == (found.p_value <= 0.025)
@@ -168,6 +172,34 @@ def test_the_attack_ignores_the_order_of_rows(make_tables: MakeTables) -> None:
     order = np.random.default_rng(1).permutation(300)
     shuffled = Tables(tables.train.take(order), tables.control, tables.synthetic.take(order))
     assert run(tables) == run(shuffled)
+
+
+def test_what_was_planned_is_told_beside_what_was_done(make_tables: MakeTables) -> None:
+    found = run(make_tables(300, 200, 300))
+    assert (found.n_planned, found.n_done) == (5_000, 150)  # half of train is the reference
+    full = Membership(max_pairs=100).run(make_tables(300, 200), np.random.default_rng(0))[0]
+    assert isinstance(full, AttackResult)
+    assert (full.n_planned, full.n_done) == (100, 100)
+
+
+def test_how_many_records_stand_for_all_others_is_told(make_tables: MakeTables) -> None:
+    tables, rng = make_tables(2_000, 400, 300), np.random.default_rng(0)
+    thinned = [
+        *Membership(max_reference_rows=700).run(tables, rng),
+        *Vulnerable(max_reference_rows=700).run(tables, rng),
+    ]
+    used = [r.details["reference_rows_used"] for r in thinned if isinstance(r, AttackResult)]
+    assert len(used) > 2
+    assert set(used) == {700}
+
+
+def test_a_group_is_planned_as_large_as_a_full_line_up_would_hold(make_tables: MakeTables) -> None:
+    tables = make_tables(2_000, 400, 300)
+    for max_persons, times in ((10_000, 25), (400, 1)):
+        results = Vulnerable(max_persons=max_persons).run(tables, np.random.default_rng(0))
+        found = [r for r in results if isinstance(r, AttackResult)]
+        assert found
+        assert all(r.n_planned == times * r.n_done for r in found)
 
 
 def test_ties_are_a_coins_toss() -> None:

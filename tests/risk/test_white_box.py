@@ -40,6 +40,7 @@ def test_a_model_that_fits_all_members_a_little_better_is_found_by_the_pairs(
     tables = make_tables(1500, 1500, 50)
     pairs, _ = attacked(tables, remembering(tables, 1.0, 0.4))
     assert pairs.verdict(0.9) is Verdict.NOT_SUPPORTED
+    assert (pairs.n_planned, pairs.n_done) == (5_000, 1_500)
     assert isinstance(pairs.excess, Risk)
     assert pairs.excess.high > 0.15  # 0.22 for a guess at every pair: 2 · Phi(.4 / sqrt 2) - 1
 
@@ -48,6 +49,7 @@ def test_a_model_that_remembers_a_few_is_found_by_the_tail(make_tables: MakeTabl
     tables = make_tables(1500, 1500, 50)
     _, tail = attacked(tables, remembering(tables, 0.04, 6.0))
     assert tail.verdict(0.9) is Verdict.NOT_SUPPORTED
+    assert (tail.n_planned, tail.n_done) == (5_000, 1_500)
     assert tail.member.value == pytest.approx(0.05, abs=0.02)
     assert tail.control is not None
     assert tail.control.value < 0.03
