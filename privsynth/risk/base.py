@@ -94,6 +94,21 @@ class Risk:
 
 
 @dataclass(frozen=True)
+class Guesses:
+    """Guesses at which person of a pair was in, on one run, and how many were right.
+
+    A fair coin of its own decided of each of `n_pairs` who was in. `hits` has a rate for each
+    number of guesses that was tried.
+
+    >>> Guesses(n_pairs=1_000, hits=(Rate(90, 100), Rate(560, 1_000))).n_pairs
+    1000
+    """
+
+    n_pairs: int
+    hits: tuple[Rate, ...]
+
+
+@dataclass(frozen=True)
 class ThreatModel:
     """Who attacks, what they know already, and what they want.
 
@@ -129,6 +144,7 @@ class AttackResult:
     the distinct persons (privacy units) of the train table against whom the attack succeeded.
     `guards` names the faults of the tool that were worked around. `of_pairs` says that each trial
     told one person in and another out from the reverse, which is two steps of add-or-remove-one.
+    `guesses` are those at pairs, at all of them and at fewer: some suit whatever delta is claimed.
 
     >>> result = AttackResult(
     ...     attack="linkability", title="Linkability", criterion="linkability",
@@ -158,6 +174,7 @@ class AttackResult:
     details: Mapping[str, Detail] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
     of_pairs: bool = False
+    guesses: tuple[Guesses, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
     def verdict(self, threshold: float) -> Verdict:

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.base import NO_CONTROL, AttackResult, Rate, Risk
+from privsynth.risk.base import NO_CONTROL, AttackResult, Guesses, Rate, Risk
 
 MIN_TRIALS = 30
 """Fewer trials than this on either side decide nothing."""
+
+_PAIRS_PER_DELTA = 0.02  # pairs times delta; with more of them the term in delta takes over
 
 
 def excess(member: Rate, control: Rate, confidence: float = 0.95) -> Risk:
@@ -96,6 +98,31 @@ def epsilon_lower(hits: Rate, n_canaries: int, delta: float, confidence: float =
         else:
             high = middle
     return low
+
+
+def epsilon_refuted(
+    guesses: Sequence[Guesses], delta: float, confidence: float = 0.95
+) -> float | None:
+    """The epsilon of replace-one that guesses at pairs refute at least; None without any.
+
+    Which of the `guesses` count is for delta alone to say: those at the most pairs that it suits.
+    The best number of guesses counts, corrected for how many were tried.
+
+    >>> all_pairs = Guesses(1_000, (Rate(25, 25), Rate(560, 1_000)))
+    >>> round(epsilon_refuted([all_pairs], delta=1e-6), 2)
+    1.83
+    >>> epsilon_refuted([], delta=1e-6)
+    """
+    if not guesses:
+        return None
+    suited = [each for each in guesses if each.n_pairs * delta <= _PAIRS_PER_DELTA]
+    chosen = max(suited, key=_n_pairs) if suited else min(guesses, key=_n_pairs)
+    level = 1 - (1 - confidence) / len(chosen.hits)
+    return max(epsilon_lower(each, chosen.n_pairs, delta, level) for each in chosen.hits)
+
+
+def _n_pairs(guesses: Guesses) -> int:
+    return guesses.n_pairs
 
 
 def _refuting(hits: Rate, n_canaries: int, epsilon: float, delta: float) -> float:

@@ -16,7 +16,7 @@ from privsynth.risk.base import AttackResult, Failure, Rate, Result, attacks
 from privsynth.risk.cells import cells
 from privsynth.risk.copies import THREAT_MODEL
 from privsynth.risk.lineup import Lineup, Pair, line_up
-from privsynth.risk.membership import named, names
+from privsynth.risk.membership import guessed, named
 from privsynth.risk.plain import PlainTable, plain_tables
 from privsynth.risk.statistics import MIN_TRIALS, compared
 from privsynth.table import Tables
@@ -143,7 +143,7 @@ def _attacked(
     yield _copies(attack, f"Copies of {title}", who, lineup.copied, planned)
     leads = [lead[side][:n_pairs] for lead, side in zip(lineup.leads, who, strict=True)]
     yield named(
-        names(leads[0], leads[1], rng),
+        guessed(leads[0], leads[1], rng),
         attack=f"{attack}_membership",
         title=f"Membership of {title}",
         criterion="vulnerable",

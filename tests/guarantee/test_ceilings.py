@@ -12,7 +12,7 @@ from privsynth.privacy.guarantee import Guarantee
 from privsynth.privacy.plan import GaussianEvent, Mechanism, PrivacyPlan
 from privsynth.report.statement import ceiling_of
 from privsynth.risk.base import AttackResult, Risk
-from privsynth.risk.membership import named, names
+from privsynth.risk.membership import guessed, named
 
 SIGMA = 1.0
 N_PAIRS = 2_000
@@ -40,7 +40,7 @@ def of_sums(rng: np.random.Generator) -> AttackResult:
 
 def result(members: np.ndarray, controls: np.ndarray, rng: np.random.Generator) -> AttackResult:
     return named(
-        names(members, controls, rng),
+        guessed(members, controls, rng),
         attack="a",
         title="A",
         criterion="membership",
