@@ -182,17 +182,18 @@ class AttackResult:
 
         Supported where the upper limit is under it, not supported where the lower limit is over
         it, inconclusive between the two. Of copies, members and identifiers nothing is tolerated:
-        there an excess whose lower limit is above 0 is not supported, whatever the threshold,
-        unless so many attacks together would find one by chance (the p-value adjusted for the
-        suite is `LEVEL` or more). What chance would give in fewer than one run of ten is
-        inconclusive at best: one run of the suite, and of the attack itself for copies.
+        there an excess whose lower limit is above 0 is over it, whatever the threshold. What so
+        many attacks together would find by chance is inconclusive: the p-value, which is that of
+        no excess at all, is adjusted for the suite and must be under `LEVEL`. Of copies and members
+        what chance would give in fewer than one run of ten is inconclusive at best: one run of the
+        suite, and of the attack itself for copies.
         """
         if not 0 < threshold <= 1:
             raise UsageError("the threshold of a risk must be above 0 and at most 1")
         if isinstance(self.excess, Inconclusive):
             return Verdict.INCONCLUSIVE
         strict = self.criterion in _NOTHING_TOLERATED
-        if self.excess.low > (0 if strict else threshold) and not (strict and self._may_be_chance):
+        if self.excess.low > (0 if strict else threshold) and not self._may_be_chance:
             return Verdict.NOT_SUPPORTED
         p = self.p_value if self.criterion == "copies" else self.p_adjusted
         if strict and p is not None and p < _COINCIDENCE:

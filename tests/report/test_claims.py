@@ -115,6 +115,8 @@ def test_one_attack_that_succeeds_is_enough(example):
         example.LINKER,
         member=Rate(400, 1000),
         excess=Risk(0.35, 0.31, 0.39),
+        p_value=1e-9,
+        details={"p_holm": 1e-8},
     )
     report = example.example_report(attacks=(*example.attacks(), won))
     claim = by_title(report)["Linkability"]
