@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from privsynth.errors import Inconclusive
+from privsynth.risk import anonymeter
 from privsynth.risk.base import AttackResult, Failure, Result, Risk, Verdict
 from privsynth.risk.inference import Inference
 from privsynth.risk.linkability import Linkability, Sources, dealt
@@ -47,6 +48,24 @@ def test_a_full_copy_is_found_by_all_three(make_tables: MakeTables) -> None:
     assert done(linked["linkability"]).verdict(0.05) is Verdict.NOT_SUPPORTED
     assert done(inferred["inference_balance"]).member.value > 0.9
     assert done(inferred["inference_balance"]).verdict(0.1) is Verdict.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_no_more_predicates_are_tried_than_there_are(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """One record has a predicate for each choice of columns: all are found, and it ends."""
+    tried, search = [], anonymeter._multivariate
+
+    def counted(*args: Any) -> list[Any]:
+        tried.append(args[3])
+        return search(*args)
+
+    monkeypatch.setattr(anonymeter, "_multivariate", counted)
+    one = PlainTable({}, {name: np.zeros(1, dtype=int) for name in "abcdef"}, np.arange(1))
+    found = anonymeter.multivariate_queries(one, 500, width, seed=0)
+    assert len(found) == math.comb(6, width)
+    assert sum(tried) < 300
 
 
 def test_the_forest_remembers_records_that_were_copied(make_tables: MakeTables) -> None:
