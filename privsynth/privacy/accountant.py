@@ -85,11 +85,16 @@ def delta_of(
     return min(1.0, float(delta) + _threshold_delta(mechanisms, relation))
 
 
-def trade_off(mechanisms: Iterable[Mechanism], alphas: Floats) -> Floats:
+def trade_off(
+    mechanisms: Iterable[Mechanism],
+    alphas: Floats,
+    relation: Relation = "add_or_remove_one",
+) -> Floats:
     """The least rate of false negatives at each rate of false positives: a lower bound.
 
-    It holds for every test of whether one unit was in the table (add-or-remove-one), and is read
-    off the whole curve of (epsilon, delta), not one point of it (Dong, Roth and Su 2022).
+    It holds for every test of whether one unit was in the table, and under replace-one of which of
+    two units was. It is read off the whole curve of (epsilon, delta), not one point of it (Dong,
+    Roth and Su 2022).
 
     >>> plan = [Mechanism("counts", "cells", GaussianEvent(1.0))]
     >>> trade_off(plan, np.array([0.05])).round(2)
@@ -101,10 +106,10 @@ def trade_off(mechanisms: Iterable[Mechanism], alphas: Floats) -> Floats:
     composition = _merge(mechanisms)
     if composition is None:
         return np.zeros(np.shape(alphas))
-    loss = _loss(composition, "add_or_remove_one")
+    loss = _loss(composition, relation)
     epsilons = np.linspace(0.0, _largest_finite_epsilon(loss), _TRADE_OFF_POINTS)
     deltas = np.asarray(loss.get_delta_for_epsilon(epsilons))
-    return _lower_envelope(epsilons, deltas + _threshold_delta(mechanisms), alphas)
+    return _lower_envelope(epsilons, deltas + _threshold_delta(mechanisms, relation), alphas)
 
 
 def _lower_envelope(epsilons: Floats, deltas: Floats, alphas: Floats) -> Floats:

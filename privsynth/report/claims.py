@@ -8,6 +8,7 @@ from typing import Any
 from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
 from privsynth.report.facts import (
     DECLARED,
+    EPSILON_LOWER,
     INCONCLUSIVE,
     NOT_CLAIMED,
     NOT_SUPPORTED,
@@ -27,25 +28,42 @@ def claims(
 ) -> tuple[Claim, ...]:
     """Every claim: first what is proved, then what was tested, then what rests on a word."""
     return (
-        _proof(dp),
+        _proof(dp, facts),
         *(_tested(criterion, facts, policy) for criterion in CRITERIA),
         *_declared(schema),
     )
 
 
-def _proof(dp: dict[str, Any] | None) -> Claim:
+def _proof(dp: dict[str, Any] | None, facts: Sequence[Fact]) -> Claim:
+    against = _refuting(dp, facts)
     return Claim(
         id="C1",
         title="Differential privacy",
         statement=_proved_statement(dp),
         scope="any recipient, any attacker, whatever else the attacker knows",
         basis="proved",
-        status=_proof_status(dp),
-        finding=_proof_finding(dp),
+        status=NOT_SUPPORTED if against else _proof_status(dp),
+        finding=" ".join([_proof_finding(dp), *map(_refutation, against)]),
         falsifier="A question put to the records that the list of mechanisms does not hold; a "
         "defect in the code; an audit whose lower limit of epsilon is above the claim.",
-        evidence=("privacy statement",),
+        evidence=("privacy statement", *(fact.id for fact in against)),
     )
+
+
+def _refuting(dp: dict[str, Any] | None, facts: Sequence[Fact]) -> list[Fact]:
+    """The attacks that told two persons apart better than the claim allows; none without one."""
+    if dp is None or not dp["is_private"] or dp["void"] or dp["epsilon_replace_one"] is None:
+        return []
+    allowed = float(dp["epsilon_replace_one"])
+    return [fact for fact in facts if _refuted_epsilon(fact) > allowed]
+
+
+def _refutation(fact: Fact) -> str:
+    return f"{fact.title} refutes it: ε under replace-one is above {rate(_refuted_epsilon(fact))}."
+
+
+def _refuted_epsilon(fact: Fact) -> float:
+    return float(fact.details.get(EPSILON_LOWER) or 0.0)
 
 
 def _proved_statement(dp: dict[str, Any] | None) -> str:

@@ -10,13 +10,25 @@ from privsynth.errors import Inconclusive
 from privsynth.fidelity.base import Failure, Score
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.report.assessment import Assessment
-from privsynth.report.facts import INCONCLUSIVE, Fact, Interval, Proportion, Sensitivity, Trial
+from privsynth.report.facts import (
+    EPSILON_LOWER,
+    INCONCLUSIVE,
+    Fact,
+    Interval,
+    Proportion,
+    Sensitivity,
+    Trial,
+)
 from privsynth.report.format import cell
 from privsynth.report.policy import Policy
 from privsynth.report.statement import Ceiling, ceiling_of
-from privsynth.risk.base import AttackResult, Rate, Risk
+from privsynth.risk.base import LEVEL, AttackResult, Rate, Risk
 from privsynth.risk.disclosure import Disclosure
+from privsynth.risk.statistics import epsilon_refuted
 from privsynth.schema import Schema
+
+DELTA_WITHOUT_CLAIM = 1e-5
+"""The delta at which epsilon is bounded from below where none is claimed."""
 
 
 def evidence(
@@ -55,9 +67,13 @@ def _count(name: str, title: str, n: int, sensitivity: Sensitivity) -> Fact:
 
 
 def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy) -> Iterable[Fact]:
+    carried_out = [each for each in assessment.attacks if isinstance(each, AttackResult)]
+    n_guessing = sum(bool(each.guesses) for each in carried_out)
     for each in assessment.attacks:
         if isinstance(each, AttackResult):
-            yield _attack(each, ceiling_of(guarantee, each.control, _in_reach(each)), policy)
+            fact = _attack(each, ceiling_of(guarantee, each), policy)
+            floor = _floor(each, guarantee, n_guessing)
+            yield replace(fact, details={**fact.details, **floor})
         else:
             yield Fact(
                 f"testing.{each.name}",
@@ -68,9 +84,15 @@ def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy
             )
 
 
-def _in_reach(result: AttackResult) -> int:
-    """How many persons one trial may hit: a predicate any on its side, other attacks their own."""
-    return int(result.details.get("persons_a_side", 1))
+def _floor(result: AttackResult, guarantee: Guarantee | None, n_guessing: int) -> dict[str, float]:
+    """The epsilon that an attack refutes at the delta of the claim.
+
+    It holds for all `n_guessing` attacks that refute one together, at the confidence of the rest.
+    """
+    claimed = guarantee is not None and guarantee.is_private
+    delta = guarantee.budget.delta if guarantee is not None and claimed else DELTA_WITHOUT_CLAIM
+    refuted = epsilon_refuted(result.guesses, delta, 1 - LEVEL / max(1, n_guessing))
+    return {} if refuted is None else {EPSILON_LOWER: refuted, "epsilon_lower_at_delta": delta}
 
 
 def _attack(result: AttackResult, ceiling: Ceiling | None, policy: Policy) -> Fact:

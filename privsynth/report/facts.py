@@ -20,6 +20,9 @@ DECLARED = "declared"
 WITHHELD = "held by the controller"
 """The status of a tested claim in the public edition: a verdict is computed from real records."""
 
+EPSILON_LOWER = "epsilon_lower_replace_one"
+"""The detail of an attack that says which epsilon it refutes at least, under replace-one."""
+
 SIGNS: Mapping[str, str] = {
     SUPPORTED: "✓",
     NOT_SUPPORTED: "✗",
@@ -144,7 +147,13 @@ class Claim:
     upper: float | None = None
 
     def public(self) -> Claim:
-        """The claim without what a test on real records said about it."""
+        """The claim without what a test on real records said about it.
+
+        That one refuted the proof stays, without the figures: who is told of a guarantee must be
+        told that it does not hold.
+        """
+        if self.basis == "proved" and self.status == NOT_SUPPORTED:
+            return replace(self, finding=_REFUTED, evidence=self.evidence[:1])
         if self.basis != "tested":
             return self
         return replace(self, status=WITHHELD, finding="", evidence=(), upper=None)
@@ -157,6 +166,12 @@ class Claim:
     def from_dict(cls, document: Mapping[str, Any]) -> Claim:
         """The claim that `to_dict` wrote."""
         return cls(**{**document, "evidence": tuple(document.get("evidence", ()))})
+
+
+_REFUTED = (
+    "An attack learnt more than the claim allows to anybody. "
+    "The figures are held by the controller."
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Ceiling",
         "The highest success rate, or excess, that the proof allows any attacker at the false "
-        "alarm rate of the attack beside it.",
+        "alarm rate of the attack beside it. Where an attack tells which of two persons is the "
+        "member, that is the bound of replace-one.",
     ),
     (
         "Control",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.privacy.accountant import epsilon_of, trade_off
+from privsynth.privacy.accountant import Relation, epsilon_of, trade_off
 from privsynth.privacy.budget import PrivacyUnit
 from privsynth.privacy.calibrate import budget_shares
 from privsynth.privacy.guarantee import Guarantee
@@ -24,7 +24,7 @@ from privsynth.privacy.plan import (
     PureEvent,
 )
 from privsynth.report.facts import Figure, Series
-from privsynth.risk.base import Rate
+from privsynth.risk.base import AttackResult
 from privsynth.schema import Schema
 
 PRIORS = (0.01, 0.1, 0.5)
@@ -97,22 +97,24 @@ class Ceiling:
     excess: float
 
 
-def ceiling_of(
-    guarantee: Guarantee | None, control: Rate | None, n_persons: int = 1
-) -> Ceiling | None:
+def ceiling_of(guarantee: Guarantee | None, result: AttackResult) -> Ceiling | None:
     """The ceiling over every control rate that agrees with what was counted; none without proof.
 
     At a false positive rate b the proof allows a member rate of 1 - f(b) (Kulynych et al. 2025).
     A control rate is an estimate, so the interval around it is searched, not the point alone:
     no hit in few trials does not show that there is never one.
 
-    That bounds an attack on a named person. A query that may hit any one of `n_persons` persons
-    has a rate that is the sum of theirs: f is convex, so at most n (1 - f(b / n)).
+    f is that of one person in or out, and of an exchange where persons were attacked in pairs.
+
+    That bounds an attack on a named person. A query that may hit any one of n persons has a rate
+    that is the sum of theirs: f is convex, so at most n (1 - f(b / n)).
     """
-    if guarantee is None or not guarantee.holds or control is None:
+    if guarantee is None or not guarantee.holds or result.control is None:
         return None
-    rates = np.linspace(*control.interval(), _GRID_AROUND_CONTROL)
-    of_each = 1 - trade_off(guarantee.plan.mechanisms, rates / n_persons)
+    n_persons = int(result.details.get("persons_a_side", 1))
+    relation: Relation = "replace_one" if result.of_pairs else "add_or_remove_one"
+    rates = np.linspace(*result.control.interval(), _GRID_AROUND_CONTROL)
+    of_each = 1 - trade_off(guarantee.plan.mechanisms, rates / n_persons, relation)
     allowed = np.minimum(1.0, n_persons * of_each)
     return Ceiling(float(allowed.max()), float((allowed - rates).max()))
 

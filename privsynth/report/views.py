@@ -290,8 +290,9 @@ def _proof_line(report: RiskReport) -> str:
     dp = report.dp
     if dp is None or not dp["is_private"]:
         return "Nothing bounds what a stronger attack could learn about a person in the data."
-    if dp["void"]:
-        return "The proof is void, so nothing bounds what a stronger attack could learn."
+    failed = {"void": "void", "not supported": "refuted"}.get(report.claims[0].status)
+    if failed:
+        return f"The proof is {failed}, so nothing bounds what a stronger attack could learn."
     return (
         f"The proof leaves a slack of δ = {number(dp['delta'])} outside its bound, and within the "
         "bound a suspicion may still grow as the table under “What ε means” says."

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
+from math import ceil, comb, log
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -52,7 +53,10 @@ GUARDS = MappingProxyType(
 
 MAX_ATTEMPTS = 50_000
 """Predicates that are tried at most until enough of them single out a synthetic record."""
+FIRST_ATTEMPTS = 2_000
+"""Where none of so many predicates singles out a record, no more are tried."""
 
+_SPARE_ROUNDS = 7.0  # draws for each possible predicate, beyond ln n: one in 1,000 is left out
 _NEIGHBOURS = 32  # distinct combinations looked at; ties beyond them are cut in random order
 _TIE = 1e-9
 _PERSON = "person"
@@ -117,20 +121,18 @@ def multivariate_queries(
 ) -> list[Query]:
     """Predicates on `n_columns` columns that fit exactly one synthetic record.
 
-    Fewer than asked for where `MAX_ATTEMPTS` do not give as many.
+    Fewer than asked for where `MAX_ATTEMPTS` do not give as many, or where there are no more: a
+    record and a choice of columns make one predicate.
     """
-    with library_call(seed):
-        from anonymeter.evaluators.singling_out_evaluator import multivariate_singling_out_queries
-
-        frame = query_frame(synthetic).unique(maintain_order=True)
-        found = multivariate_singling_out_queries(
-            frame,
-            n_queries=n_queries,
-            n_cols=n_columns,
-            max_attempts=MAX_ATTEMPTS,
-            rng=np.random.default_rng(seed),
-        )
-        return list(found)
+    frame = query_frame(synthetic).unique(maintain_order=True)
+    most = _attempts(len(frame) * comb(len(frame.columns), n_columns))
+    found: list[Query] = []
+    for attempts in sorted({min(FIRST_ATTEMPTS, most), most}):
+        with library_call(seed):
+            found = _multivariate(frame, n_queries, n_columns, attempts, seed)
+        if not found or len(found) == n_queries:
+            break
+    return found
 
 
 def random_queries(synthetic: PlainTable, n_queries: int, n_columns: int, seed: int) -> list[Query]:
@@ -235,6 +237,26 @@ def neighbour_frames(
             filled[flag] = [np.isnan(values).astype(np.int64) for values in both]
     frames = [pd.DataFrame({name: both[i] for name, both in filled.items()}) for i in (0, 1)]
     return frames[0], frames[1], kinds
+
+
+def _attempts(n_possible: int) -> int:
+    """How many draws find nearly all of so many predicates: a collector's n ln n, and some more."""
+    return min(MAX_ATTEMPTS, ceil(n_possible * (log(n_possible) + _SPARE_ROUNDS)))
+
+
+def _multivariate(
+    frame: pl.DataFrame, n_queries: int, n_columns: int, attempts: int, seed: int
+) -> list[Query]:
+    from anonymeter.evaluators.singling_out_evaluator import multivariate_singling_out_queries
+
+    found = multivariate_singling_out_queries(
+        frame,
+        n_queries=n_queries,
+        n_cols=n_columns,
+        max_attempts=attempts,
+        rng=np.random.default_rng(seed),
+    )
+    return list(found)
 
 
 class _OrderedShuffle:

@@ -88,6 +88,25 @@ class Risk:
     high: float
     confidence: float = 0.95
 
+    def __post_init__(self) -> None:
+        if not self.low <= self.value <= self.high:
+            raise ValueError("an interval must hold the value that it is for")
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """Guesses at which person of a pair was in, on one run, and how many were right.
+
+    A fair coin of its own decided of each of `n_pairs` who was in. `hits` has a rate for each
+    number of guesses that was tried.
+
+    >>> Guesses(n_pairs=1_000, hits=(Rate(90, 100), Rate(560, 1_000))).n_pairs
+    1000
+    """
+
+    n_pairs: int
+    hits: tuple[Rate, ...]
+
 
 @dataclass(frozen=True)
 class ThreatModel:
@@ -123,7 +142,9 @@ class AttackResult:
     control. `weight` is this result's part of the error that a suite may make: more for an attack
     that is known to find leaks, since many weak ones beside it would drown it. `persons` counts
     the distinct persons (privacy units) of the train table against whom the attack succeeded.
-    `guards` names the faults of the tool that were worked around.
+    `guards` names the faults of the tool that were worked around. `of_pairs` says that each trial
+    told one person in and another out from the reverse, which is two steps of add-or-remove-one.
+    `guesses` are those at pairs, at all of them and at fewer: some suit whatever delta is claimed.
 
     >>> result = AttackResult(
     ...     attack="linkability", title="Linkability", criterion="linkability",
@@ -152,6 +173,8 @@ class AttackResult:
     weight: float = 1.0
     details: Mapping[str, Detail] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
+    of_pairs: bool = False
+    guesses: tuple[Guesses, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
     def verdict(self, threshold: float) -> Verdict:
@@ -159,17 +182,18 @@ class AttackResult:
 
         Supported where the upper limit is under it, not supported where the lower limit is over
         it, inconclusive between the two. Of copies, members and identifiers nothing is tolerated:
-        there an excess whose lower limit is above 0 is not supported, whatever the threshold,
-        unless so many attacks together would find one by chance (the p-value adjusted for the
-        suite is `LEVEL` or more). What chance would give in fewer than one run of ten is
-        inconclusive at best: one run of the suite, and of the attack itself for copies.
+        there an excess whose lower limit is above 0 is over it, whatever the threshold. What so
+        many attacks together would find by chance is inconclusive: the p-value, which is that of
+        no excess at all, is adjusted for the suite and must be under `LEVEL`. Of copies and members
+        what chance would give in fewer than one run of ten is inconclusive at best: one run of the
+        suite, and of the attack itself for copies.
         """
         if not 0 < threshold <= 1:
             raise UsageError("the threshold of a risk must be above 0 and at most 1")
         if isinstance(self.excess, Inconclusive):
             return Verdict.INCONCLUSIVE
         strict = self.criterion in _NOTHING_TOLERATED
-        if self.excess.low > (0 if strict else threshold) and not (strict and self._may_be_chance):
+        if self.excess.low > (0 if strict else threshold) and not self._may_be_chance:
             return Verdict.NOT_SUPPORTED
         p = self.p_value if self.criterion == "copies" else self.p_adjusted
         if strict and p is not None and p < _COINCIDENCE:

@@ -32,7 +32,8 @@ class Copies:
 
     Only records count that one person alone has in the real tables. Who of them was in train and
     who in control was drawn by lot, so without copying both are met equally often: the rates
-    compare at any sizes, and Fisher's test is exact.
+    compare at any sizes, and Fisher's test is exact. Every person of train is planned for; done are
+    those who have such a record.
 
     >>> Copies(n_bins=10).n_bins
     10
@@ -96,6 +97,7 @@ def _result(
         title=title,
         criterion="copies",
         threat_model=THREAT_MODEL,
+        n_planned=n_train,
         weight=weight,
         details={
             "synthetic_rows_equal_to_train": int(np.isin(in_synthetic, in_train).sum()),

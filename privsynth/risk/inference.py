@@ -87,7 +87,7 @@ class _Attempt:
         if reason := _why_not_secret(tables, secret, self.sides[0]):
             return Failure(attack, title, reason)
         score = scorer(tables.schema.columns[secret])
-        guesses = guesser(secret)
+        guesses = guesser(secret, score)
         hits = tuple(
             _hits(side, secret, guess, score)
             for side, guess in zip(self.sides, guesses, strict=True)
@@ -138,11 +138,9 @@ def _sure(
     hits: Sequence[NDArray[Any]],
 ) -> dict[str, Detail]:
     """How many guesses the attacker is sure of (coverage), and how many of those are right."""
-    if guesses[0].sure is None:
-        return {}
     details: dict[str, Detail] = {}
     for name, side, guess, right in zip(("members", "controls"), sides, guesses, hits, strict=True):
-        if guess.sure is None or not len(right):
+        if not len(right):
             continue
         sure = guess.sure[~side.missing(secret)]
         details[f"coverage_{name}"] = float(sure.mean())

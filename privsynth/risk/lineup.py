@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.base import NO_CONTROL
+from privsynth.risk.base import NO_CONTROL, Detail
 from privsynth.risk.neighbours import nearest, points
 from privsynth.risk.plain import PlainTable, PlainTables, one_row_each, row_hashes, some_rows
 from privsynth.risk.statistics import MIN_TRIALS
@@ -38,6 +38,10 @@ class Lineup:
     leads: Pair
     outlying: Pair
     copied: Pair
+
+    def details(self) -> dict[str, Detail]:
+        """How many other real records the persons were held against: a sample where many are."""
+        return {"reference_rows_used": self.reference.n_rows}
 
     def __repr__(self) -> str:
         return f"Lineup({self.members.n_rows} persons of each table)"

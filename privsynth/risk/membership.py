@@ -10,10 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.base import AttackResult, Failure, Rate, Result, Risk, ThreatModel, attacks
+from privsynth.risk.base import (
+    AttackResult,
+    Failure,
+    Guesses,
+    Rate,
+    Result,
+    Risk,
+    ThreatModel,
+    attacks,
+)
 from privsynth.risk.lineup import line_up
 from privsynth.risk.plain import plain_tables
-from privsynth.risk.statistics import coin_p_value, epsilon_lower
+from privsynth.risk.statistics import coin_p_value
 from privsynth.table import Tables
 
 THREAT_MODEL = ThreatModel(
@@ -25,8 +34,10 @@ THREAT_MODEL = ThreatModel(
 N_GUESSES = (25, 100, 400)
 """How many of the clearest pairs the attacker names a member in, beside all of them."""
 
+FEWER_PAIRS = (20, 200, 2_000)
+"""How many of the pairs are judged by themselves, for claims whose delta suits no more."""
+
 _DECISIVE = 4.0  # of the suite's error: four numbers of guesses, and an attack that finds leaks
-_DELTA = 1e-5
 
 
 @attacks.register("membership")
@@ -41,7 +52,8 @@ class Membership:
     other records do (after van Breugel, Sun, Qian and van der Schaar 2023): in the 25, 100 and
     400 pairs that look clearest, and in all. Without a leak the number of right names is
     binomial, so that p-values are exact; the best of the four counts, corrected for having four.
-    All this holds where train and control were split by lot.
+    The report says which epsilon they refute at the delta that is claimed. All this holds where
+    train and control were split by lot.
 
     >>> Membership(max_pairs=1_000).max_reference_rows
     30000
@@ -60,60 +72,73 @@ class Membership:
         if isinstance(lineup, Inconclusive):
             return (Failure(self.name, self.title, lineup.reason),)
         found = named(
-            names(*lineup.leads, rng),
+            guessed(*lineup.leads, rng),
             attack=self.name,
             title="Membership by the table",
             criterion="membership",
             weight=_DECISIVE,
+            n_planned=self.max_pairs,
         )
-        return (replace(found, seconds=time.perf_counter() - started),)
+        details = {**found.details, **lineup.details()}
+        return (replace(found, details=details, seconds=time.perf_counter() - started),)
 
 
-def names(
-    members: NDArray[np.float64], controls: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Whether the member is named in each pair, the clearest pairs first; a tie is a coin's toss.
+def guessed(
+    members: NDArray[np.float64],
+    controls: NDArray[np.float64],
+    rng: np.random.Generator,
+    clear: NDArray[np.float64] | None = None,
+) -> tuple[Guesses, ...]:
+    """How often the member is named: of each pair, whoever scores higher; a tie is a coin's toss.
 
-    >>> names(np.array([1.0, 5.0]), np.array([2.0, 0.0]), np.random.default_rng(0)).tolist()
-    [True, False]
+    `clear` says which pairs are named first, by default those with the greatest lead. First come
+    the guesses at all pairs, then those at fewer.
+
+    >>> guessed(np.array([1.0, 5.0]), np.array([2.0, 0.0]), np.random.default_rng(0))
+    (Guesses(n_pairs=2, hits=(Rate(hits=1, total=2),)),)
     """
     lead = np.nan_to_num(members - controls)  # a loss that is no number tells nothing
-    clearest = np.argsort(-np.abs(lead), kind="stable")
-    tossed = rng.random(len(lead)) < 0.5
-    return np.where(lead == 0, tossed, lead > 0)[clearest]
+    right = np.where(lead == 0, rng.random(len(lead)) < 0.5, lead > 0)
+    clear = np.abs(lead) if clear is None else clear
+    sizes = (len(right), *(n for n in FEWER_PAIRS if n < len(right)))
+    return tuple(_clearest_first(right[:n], clear[:n]) for n in sizes)
 
 
-def named(right: NDArray[np.bool_], **facts: Any) -> AttackResult:
-    """The result of naming members, the clearest pairs first; `facts` say which attack it is.
-
-    Its rates are those of the number of guesses that tells most; the excess spans what the best
-    of them may be, each limit at a confidence that is corrected for how many there are.
-    """
-    n_pairs = len(right)
+def _clearest_first(right: NDArray[np.bool_], clear: NDArray[np.float64]) -> Guesses:
+    ordered, n_pairs = right[np.argsort(-clear, kind="stable")], len(right)
     tried = [n for n in N_GUESSES if n < n_pairs] + [n_pairs]
-    hits = [Rate(int(right[:n].sum()), n) for n in tried]
+    return Guesses(n_pairs, tuple(Rate(int(ordered[:n].sum()), n) for n in tried))
+
+
+def named(guesses: tuple[Guesses, ...], **facts: Any) -> AttackResult:
+    """The result of naming members.
+
+    `facts` say which attack it is, and how many pairs were planned.
+    Its rates and its excess are those of the number of guesses that tells most. The upper limit is
+    the largest of all of them, because the excess of few guesses is small however right they are.
+    Each limit is at a confidence that is corrected for how many there are.
+    """
+    n_pairs, hits = guesses[0].n_pairs, guesses[0].hits
     p_values = [coin_p_value(each) for each in hits]
-    confidence = 1 - 0.05 / len(tried)
+    confidence = 1 - 0.05 / len(hits)
     spans = [excess_of_names(each, n_pairs, confidence) for each in hits]
     best = int(np.argmin(p_values))
     chosen = hits[best]
     return AttackResult(
         **{"threat_model": THREAT_MODEL} | facts,
-        n_planned=n_pairs,
         n_done=n_pairs,
         member=Rate(chosen.hits, n_pairs),
         control=Rate(chosen.total - chosen.hits, n_pairs),
         prior=chosen.total / n_pairs / 2,
-        excess=Risk(spans[best].value, max(s.low for s in spans), max(s.high for s in spans)),
-        p_value=min(1.0, len(tried) * p_values[best]),
+        excess=Risk(spans[best].value, spans[best].low, max(span.high for span in spans)),
+        p_value=min(1.0, len(hits) * p_values[best]),
         persons=chosen.hits,
         tool="privsynth",
+        of_pairs=True,
+        guesses=guesses,
         details={
             "guesses_that_tell_most": chosen.total,
             "share_named_right": chosen.value,
-            "epsilon_lower_replace_one": max(
-                epsilon_lower(each, n_pairs, _DELTA, confidence) for each in hits
-            ),
         },
     )
 

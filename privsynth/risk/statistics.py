@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.base import NO_CONTROL, AttackResult, Rate, Risk
+from privsynth.risk.base import NO_CONTROL, AttackResult, Guesses, Rate, Risk
 
 MIN_TRIALS = 30
 """Fewer trials than this on either side decide nothing."""
+
+_PAIRS_PER_DELTA = 0.02  # pairs times delta; with more of them the term in delta takes over
 
 
 def excess(member: Rate, control: Rate, confidence: float = 0.95) -> Risk:
@@ -98,6 +100,31 @@ def epsilon_lower(hits: Rate, n_canaries: int, delta: float, confidence: float =
     return low
 
 
+def epsilon_refuted(
+    guesses: Sequence[Guesses], delta: float, confidence: float = 0.95
+) -> float | None:
+    """The epsilon of replace-one that guesses at pairs refute at least; None without any.
+
+    Which of the `guesses` count is for delta alone to say: those at the most pairs that it suits.
+    The best number of guesses counts, corrected for how many were tried.
+
+    >>> all_pairs = Guesses(1_000, (Rate(25, 25), Rate(560, 1_000)))
+    >>> round(epsilon_refuted([all_pairs], delta=1e-6), 2)
+    1.83
+    >>> epsilon_refuted([], delta=1e-6)
+    """
+    if not guesses:
+        return None
+    suited = [each for each in guesses if each.n_pairs * delta <= _PAIRS_PER_DELTA]
+    chosen = max(suited, key=_n_pairs) if suited else min(guesses, key=_n_pairs)
+    level = 1 - (1 - confidence) / len(chosen.hits)
+    return max(epsilon_lower(each, chosen.n_pairs, delta, level) for each in chosen.hits)
+
+
+def _n_pairs(guesses: Guesses) -> int:
+    return guesses.n_pairs
+
+
 def _refuting(hits: Rate, n_canaries: int, epsilon: float, delta: float) -> float:
     """The largest chance of so many right guesses or more that (epsilon, delta) allows."""
     from scipy.stats import binom
@@ -124,10 +151,12 @@ def compare(member: Rate, control: Rate | None) -> tuple[Risk | Inconclusive, fl
 
 
 def compared(member: Rate, control: Rate | None, **facts: Any) -> AttackResult:
-    """The result of trying every target once on either side; `facts` say which attack it is."""
+    """The result of trying every target once on either side.
+
+    `facts` say which attack it is, and how many trials were planned.
+    """
     excess, p = compare(member, control)
     return AttackResult(
-        n_planned=member.total,
         n_done=member.total,
         member=member,
         control=control,
@@ -162,7 +191,8 @@ def widened(risk: Risk, effect: float) -> Risk:
         round(risk.value + math.sqrt(effect) * (limit - risk.value), 12)
         for limit in (risk.low, risk.high)
     )
-    return replace(risk, low=max(-1.0, low), high=min(1.0, high))
+    low, high = max(-1.0, low), min(1.0, high)
+    return replace(risk, low=min(low, risk.value), high=max(high, risk.value))  # as rounded
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from privsynth.risk.base import AttackResult, Failure, Rate, Result, attacks
 from privsynth.risk.cells import cells
 from privsynth.risk.copies import THREAT_MODEL
 from privsynth.risk.lineup import Lineup, Pair, line_up
-from privsynth.risk.membership import named, names
+from privsynth.risk.membership import guessed, named
 from privsynth.risk.plain import PlainTable, plain_tables
 from privsynth.risk.statistics import MIN_TRIALS, compared
 from privsynth.table import Tables
@@ -74,11 +74,14 @@ class Vulnerable:
         else:
             reason = "no quasi-identifier is present in all tables"
             results.append(Failure("vulnerable_small", f"Copies of {GROUPS['small']}", reason))
+        planned = self.max_persons / lineup.members.n_rows
         for name, who in groups.items():
-            results.extend(_attacked(name, who, lineup, rng))
+            results.extend(_attacked(name, who, lineup, planned, rng))
         seconds = (time.perf_counter() - started) / len(results)  # one search serves all
         return tuple(
-            replace(result, seconds=seconds) if isinstance(result, AttackResult) else result
+            replace(result, details={**result.details, **lineup.details()}, seconds=seconds)
+            if isinstance(result, AttackResult)
+            else result
             for result in results
         )
 
@@ -122,8 +125,14 @@ def _on_both(lineup: Lineup, rule: Callable[[PlainTable, PlainTable], NDArray[An
     return rule(lineup.members, lineup.reference), rule(lineup.controls, lineup.reference)
 
 
-def _attacked(group: str, who: Pair, lineup: Lineup, rng: np.random.Generator) -> Iterator[Result]:
-    """Copies among the group's persons, and the members' names in pairs of them."""
+def _attacked(
+    group: str, who: Pair, lineup: Lineup, planned: float, rng: np.random.Generator
+) -> Iterator[Result]:
+    """Copies among the group's persons, and the members' names in pairs of them.
+
+    How many persons belong to a group is found out, not planned: `planned` is how many times as
+    many there would be in a line-up as long as was planned.
+    """
     attack, title = f"vulnerable_{group}", GROUPS[group]
     n_pairs = min(int(side.sum()) for side in who)
     if n_pairs < MIN_TRIALS:
@@ -131,17 +140,18 @@ def _attacked(group: str, who: Pair, lineup: Lineup, rng: np.random.Generator) -
         yield Failure(attack, f"Copies of {title}", reason)
         yield Failure(f"{attack}_membership", f"Membership of {title}", reason)
         return
-    yield _copies(attack, f"Copies of {title}", who, lineup.copied)
+    yield _copies(attack, f"Copies of {title}", who, lineup.copied, planned)
     leads = [lead[side][:n_pairs] for lead, side in zip(lineup.leads, who, strict=True)]
     yield named(
-        names(leads[0], leads[1], rng),
+        guessed(leads[0], leads[1], rng),
         attack=f"{attack}_membership",
         title=f"Membership of {title}",
         criterion="vulnerable",
+        n_planned=round(planned * n_pairs),
     )
 
 
-def _copies(attack: str, title: str, who: Pair, copied: Pair) -> AttackResult:
+def _copies(attack: str, title: str, who: Pair, copied: Pair, planned: float) -> AttackResult:
     member, control = (
         Rate(int(hits[side].sum()), int(side.sum())) for hits, side in zip(copied, who, strict=True)
     )
@@ -152,4 +162,5 @@ def _copies(attack: str, title: str, who: Pair, copied: Pair) -> AttackResult:
         title=title,
         criterion="vulnerable",
         threat_model=THREAT_MODEL,
+        n_planned=round(planned * member.total),
     )

@@ -17,7 +17,7 @@ from privsynth.risk.base import (
     ThreatModel,
     timed,
 )
-from privsynth.risk.membership import named, names
+from privsynth.risk.membership import guessed, named
 from privsynth.risk.statistics import MIN_TRIALS, compared
 from privsynth.table import Table, Tables
 
@@ -51,21 +51,24 @@ def white_box(tables: Tables, losses: Losses, rng: np.random.Generator) -> tuple
     members, controls = (losses(side) for side in sides)
     return (
         timed(lambda: _pairs(members[:n_pairs], controls[:n_pairs], rng)),
-        timed(lambda: _tail(members, controls)),
+        timed(lambda: _tail(members, controls, rng)),
     )
 
 
 def _pairs(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generator) -> AttackResult:
     return named(
-        names(-members, -controls, rng),
+        guessed(-members, -controls, rng),
         attack="white_box",
         title="Membership by the model",
         criterion="membership",
         threat_model=THREAT_MODEL,
+        n_planned=_MAX_PERSONS,
     )
 
 
-def _tail(members: NDArray[Any], controls: NDArray[Any]) -> AttackResult:
+def _tail(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generator) -> AttackResult:
+    """Members and controls under the threshold; and guesses at the pairs with the lowest loss."""
+    first = [side[: min(len(members), len(controls))] for side in (members, controls)]
     threshold = float(np.quantile(controls[::2], ALARM_RATE))
     judged = controls[1::2]
     member = Rate(int((members < threshold).sum()), len(members))
@@ -77,7 +80,9 @@ def _tail(members: NDArray[Any], controls: NDArray[Any]) -> AttackResult:
         title="Membership by the model, at 1 % false alarms",
         criterion="membership",
         threat_model=THREAT_MODEL,
+        n_planned=_MAX_PERSONS,
         prior=ALARM_RATE,
+        guesses=guessed(-first[0], -first[1], rng, clear=-np.minimum(*first)),
     )
 
 

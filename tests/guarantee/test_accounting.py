@@ -128,6 +128,14 @@ def test_the_trade_off_is_just_under_the_exact_curve(sigma: float) -> None:
     assert np.all(exact - bound < 0.005)
 
 
+def test_an_exchange_is_two_steps_of_the_exact_curve() -> None:
+    alphas = np.linspace(0, 1, 30)
+    exact = norm.cdf(norm.ppf(1 - alphas) - 2 / 3.0)
+    bound = trade_off(asked(GaussianEvent(3.0)), alphas, "replace_one")
+    assert np.all(bound <= exact + 1e-9)
+    assert np.all(exact - bound < 0.005)
+
+
 def test_no_test_on_dp_sgd_beats_the_trade_off() -> None:
     """The likelihood-ratio test of one step at full rate: known errors, which must lie above."""
     event = DpSgdEvent(1.0, 2.0, 1)

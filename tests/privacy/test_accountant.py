@@ -122,6 +122,12 @@ def test_a_threshold_lowers_the_trade_off() -> None:
     assert np.all(threshold < bare)
 
 
+@pytest.mark.parametrize("event", EVENTS)
+def test_two_units_are_told_apart_more_easily_than_one_from_none(event: Event) -> None:
+    alphas, plan = np.linspace(0, 1, 11), asked(event, delta=1e-6)
+    assert np.all(trade_off(plan, alphas, "replace_one") <= trade_off(plan, alphas) + 1e-12)
+
+
 def test_the_trade_off_wants_rates() -> None:
     with pytest.raises(BudgetError, match="between 0 and 1"):
         trade_off(asked(GaussianEvent(4.0)), np.array([1.5]))

@@ -1,5 +1,10 @@
+import pytest
+
 from privsynth.errors import Inconclusive
-from privsynth.risk.base import Rate, Risk
+from privsynth.release.card import card
+from privsynth.report.render import render_html
+from privsynth.report.views import residual
+from privsynth.risk.base import Guesses, Rate, Risk
 from privsynth.schema import Schema
 
 
@@ -12,6 +17,74 @@ def test_the_proof_is_a_claim_with_its_numbers(report):
     assert (claim.basis, claim.status) == ("proved", "supported")
     assert "(0.987, 10⁻⁶)-differentially private" in claim.statement
     assert "replace-one ε = 2.04" in claim.finding
+
+
+def pairs_named(example, n_right):
+    """Membership of 2,000 pairs, so many of the 400 clearest named right."""
+    guesses = Guesses(2000, (Rate(n_right, 400), Rate(1100, 2000)))
+    return example.attack(
+        "membership", "Membership by the table", "membership", example.RECIPIENT, guesses=(guesses,)
+    )
+
+
+def test_an_attack_that_needs_a_larger_epsilon_refutes_the_proof(example):
+    report = example.example_report(attacks=(pairs_named(example, 400),))
+    claim = report.claims[0]
+    assert claim.status == "not supported"
+    assert "Membership by the table refutes it" in claim.finding
+    assert "testing.membership" in claim.evidence
+    (fact,) = report.facts("testing")
+    assert fact.details["epsilon_lower_replace_one"] > report.dp["epsilon_replace_one"]
+    assert fact.details["epsilon_lower_at_delta"] == report.dp["delta"] == 1e-6
+    assert "refuted" in " ".join(residual(report))
+
+
+def test_an_attack_within_the_claim_refutes_nothing(example):
+    report = example.example_report(attacks=(pairs_named(example, 300),))
+    claim = report.claims[0]
+    assert (claim.status, claim.evidence) == ("supported", ("privacy statement",))
+    (fact,) = report.facts("testing")
+    assert 0 < fact.details["epsilon_lower_replace_one"] < report.dp["epsilon_replace_one"]
+
+
+def test_add_or_remove_one_is_not_what_pairs_are_held_against(example):
+    """Above the epsilon of one person in or out, under that of an exchange: nothing is refuted."""
+    report = example.example_report(attacks=(pairs_named(example, 335),))
+    (fact,) = report.facts("testing")
+    assert report.dp["epsilon"] < fact.details["epsilon_lower_replace_one"]
+    assert report.claims[0].status == "supported"
+
+
+def test_many_attacks_together_refute_by_chance_no_more_often_than_one(example):
+    alone, among = (
+        example.example_report(attacks=(pairs_named(example, 300),) * n).facts("testing")[0]
+        for n in (1, 6)
+    )
+    key = "epsilon_lower_replace_one"
+    assert among.details[key] < alone.details[key]
+
+
+@pytest.mark.parametrize("given", [{"private": False}, {"void": ("the noise was seeded",)}])
+def test_what_is_not_claimed_or_void_is_not_refuted_too(example, given):
+    report = example.example_report(**given, attacks=(pairs_named(example, 400),))
+    assert report.claims[0].status in ("not claimed", "void")
+    delta = 1e-6 if "void" in given else 1e-5
+    assert report.facts("testing")[0].details["epsilon_lower_at_delta"] == delta
+
+
+def test_the_public_edition_tells_that_the_proof_is_refuted_and_no_figure(example):
+    report = example.example_report(attacks=(pairs_named(example, 400),))
+    refuted = report.facts("testing")[0].details["epsilon_lower_replace_one"]
+    public = report.public()
+    assert public.claims[0].status == "not supported"
+    assert public.claims[0].evidence == ("privacy statement",)
+    pages = (public.to_json(), render_html(public), card(example.SCHEMA, public, 10, "t.parquet"))
+    for page in pages:
+        assert "An attack learnt more than the claim allows" in page
+        assert f"{refuted:.3g}" not in page
+    assert "refuted" in pages[1]
+    assert "What that means" not in pages[2]
+    assert "An attack learnt" in render_html(public)
 
 
 def test_nothing_is_claimed_without_noise(example):
@@ -42,6 +115,8 @@ def test_one_attack_that_succeeds_is_enough(example):
         example.LINKER,
         member=Rate(400, 1000),
         excess=Risk(0.35, 0.31, 0.39),
+        p_value=1e-9,
+        details={"p_holm": 1e-8},
     )
     report = example.example_report(attacks=(*example.attacks(), won))
     claim = by_title(report)["Linkability"]

@@ -319,7 +319,11 @@ def test_13_attempts_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "MAX_ATTEMPTS", 3_000)
     cube = {f"x{i}": [row >> i & 1 for row in range(64)] for i in range(6)}
     assert door.multivariate_queries(plain({}, cube), 500, 3, seed=0) == []
-    assert sum(tried) == 3_000
+    assert sum(tried) == door.FIRST_ATTEMPTS < 3_000  # none of them: no more are tried
+    tried.clear()
+    corner = cube | {"y": [1] + [0] * 63}
+    assert 0 < len(door.multivariate_queries(plain({}, corner), 500, 3, seed=0)) < 500
+    assert sum(tried) == door.FIRST_ATTEMPTS + 3_000
 
 
 def test_14_persons_are_counted_not_rows() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from privsynth.errors import Inconclusive
+from privsynth.risk import anonymeter
 from privsynth.risk.base import AttackResult, Failure, Result, Risk, Verdict
 from privsynth.risk.inference import Inference
 from privsynth.risk.linkability import Linkability, Sources, dealt
@@ -49,6 +50,24 @@ def test_a_full_copy_is_found_by_all_three(make_tables: MakeTables) -> None:
     assert done(inferred["inference_balance"]).verdict(0.1) is Verdict.NOT_SUPPORTED
 
 
+@pytest.mark.parametrize("width", [2, 3])
+def test_no_more_predicates_are_tried_than_there_are(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """One record has a predicate for each choice of columns: all are found, and it ends."""
+    tried, search = [], anonymeter._multivariate
+
+    def counted(*args: Any) -> list[Any]:
+        tried.append(args[3])
+        return search(*args)
+
+    monkeypatch.setattr(anonymeter, "_multivariate", counted)
+    one = PlainTable({}, {name: np.zeros(1, dtype=int) for name in "abcdef"}, np.arange(1))
+    found = anonymeter.multivariate_queries(one, 500, width, seed=0)
+    assert len(found) == math.comb(6, width)
+    assert sum(tried) < 300
+
+
 def test_the_forest_remembers_records_that_were_copied(make_tables: MakeTables) -> None:
     inferred = run(Inference(n_targets=400), make_tables(800, 400, 800, copied=1.0))
     trees = done(inferred["inference_illness_by_trees"])
@@ -73,6 +92,36 @@ def test_the_forest_says_how_often_it_is_sure_and_right() -> None:
     for side in ("members", "controls"):
         assert result.details[f"coverage_{side}"] == pytest.approx(0.5, abs=0.05)
         assert result.details[f"precision_{side}"] == 1.0
+
+
+def test_the_forest_says_how_often_it_is_sure_of_a_number() -> None:
+    """Half of the people have a cost that their age betrays to within 5 %; the rest have any."""
+    number = {"kind": "numeric", "lower": 0, "upper": 1000}
+    columns = {"x": number | {"role": "quasi_identifier"}, "y": number | {"role": "sensitive"}}
+    schema = Schema.parse({"dataset": {"id": "d"}, "columns": columns})
+    rng = np.random.default_rng(0)
+
+    def table() -> Table:
+        x, anything = rng.integers(0, 100, 2000), rng.uniform(0, 1000, 2000)
+        young = 500 + rng.uniform(-5, 5, 2000)
+        return Table.from_pandas(
+            frame(x=x.astype(float), y=np.where(x < 50, young, anything)), schema
+        )
+
+    result = done(run(Inference(), Tables(table(), table(), table()))["inference_y_by_trees"])
+    for side in ("members", "controls"):
+        assert result.details[f"coverage_{side}"] == pytest.approx(0.5, abs=0.05)
+        assert float(result.details[f"precision_{side}"]) > 0.98
+
+
+def test_the_nearest_record_is_sure_where_it_is_the_same(make_tables: MakeTables) -> None:
+    """A fifth of the train records stands in the table; hardly anybody of the control does."""
+    result = done(
+        run(Inference(n_targets=500), make_tables(500, 500, 500, copied=0.2))["inference_balance"]
+    )
+    assert result.details["coverage_members"] == pytest.approx(0.2, abs=0.01)
+    assert result.details["precision_members"] == 1.0
+    assert float(result.details["coverage_controls"]) < 0.01
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)

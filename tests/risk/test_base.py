@@ -35,6 +35,12 @@ def test_impossible_rates_are_refused(hits: int, total: int) -> None:
         Rate(hits, total)
 
 
+@pytest.mark.parametrize("limits", [(0.11, 0.2), (0.0, 0.09), (float("nan"), 0.2)])
+def test_an_interval_holds_its_value(limits: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="must hold the value"):
+        Risk(0.1, *limits)
+
+
 @pytest.mark.parametrize(
     ("excess", "verdict"),
     [
@@ -78,6 +84,17 @@ def test_copies_that_one_of_many_attacks_would_find_by_chance_are_inconclusive()
     assert found.verdict(0.5) is Verdict.NOT_SUPPORTED
     among_many = replace(found, details={"p_holm": 0.2})
     assert among_many.verdict(0.5) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("criterion", ["singling out", "linkability", "inference"])
+def test_an_excess_over_the_limit_counts_where_it_holds_for_the_suite(criterion: str) -> None:
+    excess, p = compare(Rate(40, 100), Rate(20, 100))
+    assert isinstance(excess, Risk)
+    assert excess.low > 0.05
+    found = replace(RESULT, criterion=criterion, excess=excess, p_value=p)
+    assert found.verdict(0.05) is Verdict.NOT_SUPPORTED
+    among_many = replace(found, details={"p_holm": 0.06})
+    assert among_many.verdict(0.05) is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1.1, float("nan")])

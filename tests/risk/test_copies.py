@@ -73,6 +73,7 @@ def test_records_that_several_people_have_do_not_count() -> None:
     exact, *_ = Copies().run(Tables(train, control, coarse([1, 2, 3])), np.random.default_rng(0))
     assert isinstance(exact, AttackResult)
     assert (exact.member.hits, exact.member.total) == (1, 1)  # only 2 is one person's alone
+    assert (exact.n_planned, exact.n_done) == (4, 1)
     assert exact.details["synthetic_rows_equal_to_train"] == 3
     assert isinstance(exact.excess, Inconclusive)
 

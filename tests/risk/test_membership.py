@@ -9,9 +9,10 @@ import pytest
 
 from privsynth.risk.base import AttackResult, Failure, Risk, Verdict
 from privsynth.risk.lineup import Lineup, line_up
-from privsynth.risk.membership import Membership, names
+from privsynth.risk.membership import Membership, guessed, named
 from privsynth.risk.neighbours import nearest, points
 from privsynth.risk.plain import PlainTable, plain_tables
+from privsynth.risk.statistics import epsilon_refuted
 from privsynth.risk.vulnerable import Vulnerable, in_small_cell, outliers, rare_holders
 from privsynth.schema import Schema
 from privsynth.table import Table, Tables
@@ -100,7 +101,7 @@ def test_copied_members_are_named(make_tables: MakeTables, share: float) -> None
     assert found.p_value is not None
     assert found.p_value < 1e-4
     assert found.verdict(0.5) is Verdict.NOT_SUPPORTED
-    assert float(found.details["epsilon_lower_replace_one"]) > 0.5
+    assert (epsilon_refuted(found.guesses, 1e-5) or 0.0) > 0.5
 
 
 def test_members_whose_copies_were_jittered_are_named(
@@ -119,7 +120,47 @@ def test_nobody_is_named_without_a_leak(make_tables: MakeTables) -> None:
     small = sum(r.p_value is not None and r.p_value < 0.05 for r in results)
     assert small <= 4  # 1 expected at most
     assert not any(r.verdict(0.9) is Verdict.NOT_SUPPORTED and r.p_value > 0.05 for r in results)
-    assert sum(float(r.details["epsilon_lower_replace_one"]) > 0 for r in results) <= 4
+    assert sum((epsilon_refuted(r.guesses, 1e-5) or 0.0) > 0 for r in results) <= 4
+
+
+def named_right(right: np.ndarray) -> AttackResult:
+    """The result where these pairs are named right, the clearest first."""
+    clear = np.arange(len(right), 0, -1.0)
+    guesses = guessed(np.where(right, clear, -clear), 0 * clear, np.random.default_rng(0))
+    return named(guesses, attack="m", title="M", criterion="membership", n_planned=1_000)
+
+
+def test_the_interval_is_that_of_the_guesses_that_tell_most() -> None:
+    """25 clear names, and 550 right of the 975 others: the rates are those of the 25.
+
+    Their excess is under any limit, being so few: the upper limit is that of all pairs.
+    """
+    others = np.random.default_rng(0).permutation(975) < 550
+    found = named_right(np.r_[np.ones(25, bool), others])
+    assert isinstance(found.excess, Risk)
+    assert found.details["guesses_that_tell_most"] == found.member.hits == 25
+    assert found.excess.value == pytest.approx(0.025)
+    assert 0.015 < found.excess.low < 0.025
+    assert found.excess.high > 0.2
+    assert found.verdict(0.1) is Verdict.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("n_right", [11, 18, 20, 22, 25])
+def test_a_lower_limit_above_nothing_is_a_small_p_value(n_right: int) -> None:
+    """One of four numbers of guesses is enough: what is named right most often counts."""
+    found = named_right(np.r_[np.arange(25) < n_right, np.arange(975) % 2 == 0])
+    assert isinstance(found.excess, Risk)
+    assert found.p_value is not None
+    assert (found.excess.low > 0) == (found.p_value <= 0.025)
+
+
+def test_fewer_pairs_are_the_first_whoever_is_named() -> None:
+    """Which pairs a delta leaves out says nothing of who was in: they come in random order."""
+    scores = np.random.default_rng(0).normal(size=(2, 3_000))
+    every, *fewer = guessed(*scores, np.random.default_rng(1))
+    assert [each.n_pairs for each in (every, *fewer)] == [3_000, 20, 200, 2_000]
+    first, *_ = guessed(*scores[:, :200], np.random.default_rng(1))
+    assert fewer[1] == first
 
 
 def test_few_pairs_decide_nothing_and_many_support(make_tables: MakeTables) -> None:
@@ -143,9 +184,38 @@ def test_the_attack_ignores_the_order_of_rows(make_tables: MakeTables) -> None:
     assert run(tables) == run(shuffled)
 
 
+def test_what_was_planned_is_told_beside_what_was_done(make_tables: MakeTables) -> None:
+    found = run(make_tables(300, 200, 300))
+    assert (found.n_planned, found.n_done) == (5_000, 150)  # half of train is the reference
+    full = Membership(max_pairs=100).run(make_tables(300, 200), np.random.default_rng(0))[0]
+    assert isinstance(full, AttackResult)
+    assert (full.n_planned, full.n_done) == (100, 100)
+
+
+def test_how_many_records_stand_for_all_others_is_told(make_tables: MakeTables) -> None:
+    tables, rng = make_tables(2_000, 400, 300), np.random.default_rng(0)
+    thinned = [
+        *Membership(max_reference_rows=700).run(tables, rng),
+        *Vulnerable(max_reference_rows=700).run(tables, rng),
+    ]
+    used = [r.details["reference_rows_used"] for r in thinned if isinstance(r, AttackResult)]
+    assert len(used) > 2
+    assert set(used) == {700}
+
+
+def test_a_group_is_planned_as_large_as_a_full_line_up_would_hold(make_tables: MakeTables) -> None:
+    tables = make_tables(2_000, 400, 300)
+    for max_persons, times in ((10_000, 25), (400, 1)):
+        results = Vulnerable(max_persons=max_persons).run(tables, np.random.default_rng(0))
+        found = [r for r in results if isinstance(r, AttackResult)]
+        assert found
+        assert all(r.n_planned == times * r.n_done for r in found)
+
+
 def test_ties_are_a_coins_toss() -> None:
     zero = np.zeros(4_000)
-    assert names(zero, zero, np.random.default_rng(0)).mean() == pytest.approx(0.5, abs=0.05)
+    every, *_ = guessed(zero, zero, np.random.default_rng(0))
+    assert every.hits[-1].value == pytest.approx(0.5, abs=0.05)
 
 
 def test_all_persons_are_different_and_none_is_its_own_reference(make_tables: MakeTables) -> None:

@@ -4,11 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.base import Rate, Risk
+from privsynth.risk.base import Guesses, Rate, Risk
 from privsynth.risk.statistics import (
     MIN_TRIALS,
     compare,
     design_effect,
+    epsilon_lower,
+    epsilon_refuted,
     excess,
     holm,
     p_value,
@@ -95,6 +97,25 @@ def test_compare_gives_reasons_instead_of_numbers() -> None:
     enough, p = compare(Rate(1, MIN_TRIALS), Rate(1, MIN_TRIALS))
     assert isinstance(enough, Risk)
     assert p is not None
+
+
+def test_an_honest_epsilon_is_refuted_as_seldom_as_the_confidence_says() -> None:
+    """Randomised response at epsilon 1, the sharpest mechanism there is; four tries."""
+    rng, refuted = np.random.default_rng(0), 0
+    for _ in range(300):
+        right = rng.random(500) < 1 / (1 + np.exp(-1.0))
+        hits = tuple(Rate(int(right[:n].sum()), n) for n in (25, 100, 400, 500))
+        refuted += (epsilon_refuted([Guesses(500, hits)], delta=0.0) or 0.0) > 1.0
+    assert refuted <= 21  # 15 expected at most, and two standard deviations
+
+
+def test_so_many_pairs_count_as_delta_suits() -> None:
+    """The number of pairs follows from delta alone, never from what was right."""
+    sizes = {5_000: 4_800, 2_000: 1_500, 200: 199}
+    guesses = [Guesses(n, (Rate(right, n),)) for n, right in sizes.items()]
+    for delta, n in ((1e-6, 5_000), (4e-6, 5_000), (1e-5, 2_000), (1e-4, 200), (1e-2, 200)):
+        expected = epsilon_lower(Rate(sizes[n], n), n, delta)
+        assert epsilon_refuted(guesses, delta) == expected
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

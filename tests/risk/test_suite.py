@@ -73,6 +73,8 @@ def test_every_attack_runs_and_progress_is_told(make_tables: MakeTables) -> None
     failed = {r.name.removesuffix("_membership") for r in results if isinstance(r, Failure)}
     assert failed == {"vulnerable_outlying", "vulnerable_rare"}  # groups of too few persons
     assert all(r.seconds > 0 for r in results if isinstance(r, AttackResult))
+    alone = {r.criterion for r in results if isinstance(r, AttackResult) and not r.p_adjusted}
+    assert alone == {"identifiers"}  # every other result is in the family of the correction
 
 
 def test_p_values_are_adjusted_for_the_suite(make_tables: MakeTables) -> None:

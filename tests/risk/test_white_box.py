@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from privsynth.risk.base import AttackResult, Failure, Risk, Verdict
+from privsynth.risk.statistics import epsilon_refuted
 from privsynth.risk.suite import run_suite
 from privsynth.risk.white_box import Losses, white_box
 from privsynth.table import Table, Tables
@@ -40,6 +41,7 @@ def test_a_model_that_fits_all_members_a_little_better_is_found_by_the_pairs(
     tables = make_tables(1500, 1500, 50)
     pairs, _ = attacked(tables, remembering(tables, 1.0, 0.4))
     assert pairs.verdict(0.9) is Verdict.NOT_SUPPORTED
+    assert (pairs.n_planned, pairs.n_done) == (5_000, 1_500)
     assert isinstance(pairs.excess, Risk)
     assert pairs.excess.high > 0.15  # 0.22 for a guess at every pair: 2 · Phi(.4 / sqrt 2) - 1
 
@@ -48,16 +50,21 @@ def test_a_model_that_remembers_a_few_is_found_by_the_tail(make_tables: MakeTabl
     tables = make_tables(1500, 1500, 50)
     _, tail = attacked(tables, remembering(tables, 0.04, 6.0))
     assert tail.verdict(0.9) is Verdict.NOT_SUPPORTED
+    assert (tail.n_planned, tail.n_done) == (5_000, 1_500)
     assert tail.member.value == pytest.approx(0.05, abs=0.02)
+    assert (epsilon_refuted(tail.guesses, 1e-6) or 0.0) > 1
     assert tail.control is not None
     assert tail.control.value < 0.03
 
 
 def test_a_model_that_remembers_nobody_names_nobody(make_tables: MakeTables) -> None:
-    p_values = []
+    p_values, refuted = [], []
     for seed in range(15):
         tables = make_tables(400, 400, 50, seed=seed)
-        p_values += [r.p_value for r in attacked(tables, remembering(tables, 0.0, 0.0))]
+        found = attacked(tables, remembering(tables, 0.0, 0.0))
+        p_values += [r.p_value for r in found]
+        refuted += [epsilon_refuted(r.guesses, 1e-5) for r in found]
+    assert sum(epsilon is not None and epsilon > 0 for epsilon in refuted) <= 5
     assert sum(p is not None and p < 0.05 for p in p_values) <= 5
 
 
