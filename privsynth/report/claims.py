@@ -137,7 +137,7 @@ def _tested_finding(facts: Sequence[Fact], policy: Policy) -> str:
     if not facts:
         return "Not tested."
     if facts[0].trial and facts[0].trial.criterion == "identifiers":
-        return _scan_finding(facts[0].trial)
+        return _scan_finding(facts[0].trial, facts[0].reason)
     measured = [fact for fact in facts if fact.interval]
     undecided = sum(fact.is_inconclusive for fact in facts)
     parts = [f"{undecided} of {len(facts)} attacks inconclusive"] if undecided else []
@@ -163,8 +163,10 @@ _IN_SHORT = {
 }
 
 
-def _scan_finding(trial: Trial) -> str:
+def _scan_finding(trial: Trial, open_reason: str | None) -> str:
     rows = f"a full scan of {number(trial.n_done)} rows"
+    if open_reason:
+        return f"{rows[0].upper()}{rows[1:]} does not decide: {open_reason}."
     if not trial.member.hits:
         return f"No direct identifier was found in {rows}."
     return f"Direct identifiers were found in {number(cell(trial.member.hits))} rows in {rows}."

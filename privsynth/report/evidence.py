@@ -197,14 +197,14 @@ def _groups(found: Disclosure | Inconclusive | None) -> Iterable[Fact]:
     yield Fact(
         "groups.k_map",
         "groups",
-        "Smallest group of real records that a synthetic record points to",
+        "Smallest group of real persons that a synthetic record points to",
         value=cell(found.k_map),
         note=f"k-map on {', '.join(found.quasi_identifiers)}; numbers in ten bins",
     )
     shares = {
-        "real_unique": ("Real records alone in their group", found.real_unique, "uniques"),
-        "repu": ("Of all real records: alone, and met by a synthetic one", found.repu, "RepU"),
-        "disco": ("Of all real records: secret told by the group", found.disco, "DiSCO"),
+        "real_unique": ("Real persons alone in their group", found.real_unique, "uniques"),
+        "repu": ("Of all real persons: alone, and met by a synthetic record", found.repu, "RepU"),
+        "disco": ("Of all real persons: secret told by the group", found.disco, "DiSCO"),
     }
     for name, (words, value, short) in shares.items():
         if value is not None:

@@ -170,6 +170,26 @@ def test_found_identifiers_are_told_without_small_counts(example):
     assert claim.finding == "Direct identifiers were found in <11 rows in a full scan of 500 rows."
 
 
+def test_a_scan_that_does_not_decide_says_why_and_not_that_nothing_was_found(example):
+    scan = example.attack(
+        "identifiers",
+        "Direct identifiers",
+        "identifiers",
+        example.RECIPIENT,
+        member=Rate(0, 500),
+        control=None,
+        excess=Inconclusive("column 'key': consecutive keys"),
+        p_value=None,
+        details={},
+        n_done=500,
+    )
+    claim = by_title(example.example_report(attacks=(scan,)))["Direct identifiers"]
+    assert claim.status == "inconclusive"
+    assert claim.finding == (
+        "A full scan of 500 rows does not decide: column 'key': consecutive keys."
+    )
+
+
 def test_domains_read_from_the_records_void_the_word_of_the_steward(example, report):
     assert by_title(report)["Public facts"].status == "declared"
     document = example.SCHEMA.to_dict()
