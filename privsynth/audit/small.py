@@ -82,7 +82,7 @@ def table(seed: int, document: Mapping[str, Any] = DECLARED) -> Table:
 def fit(
     preset: str, train: Table, noise: NoiseSource, folder: Path, budget: PrivacyBudget = BUDGET
 ) -> FittedSynthesizer:
-    """A small fit, with a ledger of its own and chance that is the same each time."""
+    """A small fit with a ledger of its own; its chance is the same each time if noise is seeded."""
     ledger = Ledger(folder / "ledger.sqlite")
     with _in_small():
         return _cut_down(preset).fit(
