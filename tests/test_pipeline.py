@@ -95,6 +95,9 @@ def test_delta_cannot_follow_from_a_private_row_count() -> None:
     with pytest.raises(ps.UsageError, match="delta must be given"):
         pipeline.Job(epsilon=1.0).budget(private, 10_000)
     assert pipeline.Job(epsilon=1.0, delta=1e-6).budget(private, 10_000).delta == 1e-6
+    with pytest.raises(ps.BudgetError, match="inverse of the number of units") as told:
+        pipeline.Job(epsilon=1.0, delta=1e-3).budget(private, 1_729)
+    assert "1729" not in str(told.value)
 
 
 def test_a_job_survives_json() -> None:

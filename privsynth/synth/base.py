@@ -278,7 +278,7 @@ def require_fit_possible(train: Table, budget: PrivacyBudget) -> None:
     train.schema.require_learnable(budget.is_private)
     require_rows(train)
     if budget.is_private:
-        budget.require_rows(train.n_units)
+        budget.require_rows(train.n_units, public=train.n_public_units is not None)
 
 
 def register_built_in() -> None:
