@@ -247,6 +247,22 @@ def test_the_stages_make_what_the_path_makes(
     assert len(ps.load_release(folder.path)) == 135
 
 
+def test_an_assessment_that_is_repeated_finds_the_same(
+    tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    folder, data = pipeline.RunFolder(tmp_path / "out"), tmp_path / "more.parquet"
+    frame(600).to_parquet(data)
+    job = pipeline.Job(1.0, model="marginal", control=0.4)
+    _, first = pipeline.run(data, SCHEMA, job, folder.path, tools)
+    again = pipeline.assess_run(folder, data)
+    figures = [
+        {f.id: (f.value, f.interval, f.verdict) for f in each.evidence if f.trial is not None}
+        for each in (first, again)
+    ]
+    assert len(figures[0]) >= 4
+    assert figures[0] == figures[1]
+
+
 def test_assessing_draws_the_table_if_there_is_none(
     data: Path, tools: pipeline.Tools, tmp_path: Path
 ) -> None:
