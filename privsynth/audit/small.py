@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privsynth.privacy import accountant
 from privsynth.privacy.budget import PrivacyBudget
@@ -80,6 +81,12 @@ def table(seed: int, document: Mapping[str, Any] = DECLARED) -> Table:
     schema = Schema.parse(document)
     frame = pd.DataFrame({name: columns[name] for name in schema.columns})
     return Table.from_pandas(frame, schema)
+
+
+def one_with_rows(table: Table, n_rows: int) -> NDArray[np.bool_]:
+    """The rows of the first person who has that many."""
+    units = table.units()
+    return np.asarray(units == np.flatnonzero(np.bincount(units) == n_rows)[0])
 
 
 def fit(
