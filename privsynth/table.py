@@ -170,7 +170,10 @@ class Table:
         return self.take(~in_control), self.take(in_control)
 
     def bounded(self, rng: np.random.Generator) -> Table:
-        """At most `max_rows_per_unit` rows a person, by a rule that sees that person alone."""
+        """At most `max_rows_per_unit` rows a person, by a rule that sees that person alone.
+
+        The rule is a lot for each row, so `rng` must not be known where a claim rests on it.
+        """
         if self.schema.privacy.unit == "row":
             return self
         units = self.units()

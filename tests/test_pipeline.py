@@ -95,6 +95,9 @@ def test_delta_cannot_follow_from_a_private_row_count() -> None:
     with pytest.raises(ps.UsageError, match="delta must be given"):
         pipeline.Job(epsilon=1.0).budget(private, 10_000)
     assert pipeline.Job(epsilon=1.0, delta=1e-6).budget(private, 10_000).delta == 1e-6
+    with pytest.raises(ps.BudgetError, match="inverse of the number of units") as told:
+        pipeline.Job(epsilon=1.0, delta=1e-3).budget(private, 1_729)
+    assert "1729" not in str(told.value)
 
 
 def test_a_job_survives_json() -> None:
@@ -242,6 +245,22 @@ def test_the_stages_make_what_the_path_makes(
     assert files(folder.path) == RUN_FILES | {"release/data/visits.csv"}
     assert RiskReport.from_json((folder.report / "report.json").read_text()) == found
     assert len(ps.load_release(folder.path)) == 135
+
+
+def test_an_assessment_that_is_repeated_finds_the_same(
+    tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    folder, data = pipeline.RunFolder(tmp_path / "out"), tmp_path / "more.parquet"
+    frame(600).to_parquet(data)
+    job = pipeline.Job(1.0, model="marginal", control=0.4)
+    _, first = pipeline.run(data, SCHEMA, job, folder.path, tools)
+    again = pipeline.assess_run(folder, data)
+    figures = [
+        {f.id: (f.value, f.interval, f.verdict) for f in each.evidence if f.trial is not None}
+        for each in (first, again)
+    ]
+    assert len(figures[0]) >= 4
+    assert figures[0] == figures[1]
 
 
 def test_assessing_draws_the_table_if_there_is_none(

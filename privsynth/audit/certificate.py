@@ -15,10 +15,10 @@ import numpy as np
 
 from privsynth.audit.base import Finding
 from privsynth.audit.canaries import CanaryAudit, canary_audit
-from privsynth.audit.fits import score_of_world
 from privsynth.audit.matrix import Kill, applies, checks_of, conformance, kill_matrix
 from privsynth.audit.mutants import MUTANTS
-from privsynth.audit.worlds import WorldAudit, judge, run_worlds
+from privsynth.audit.odd import scores_of_world
+from privsynth.audit.worlds import WorldAudit, judge_each, run_worlds
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.progress import SILENT, Progress
 from privsynth.report.verification import CERTIFICATE, faults_of
@@ -105,6 +105,6 @@ def certify(
 
 
 def _worlds(preset: str, n_runs: int, kept: Path | None, progress: Progress) -> WorldAudit:
-    score = partial(score_of_world, preset, WORLD_BUDGET)
-    inside, outside = run_worlds(score, n_runs, kept, code_hash(), progress)
-    return judge(inside, outside, WORLD_BUDGET.epsilon, WORLD_BUDGET.delta)
+    scores = partial(scores_of_world, preset, WORLD_BUDGET)
+    inside, outside = run_worlds(scores, n_runs, kept, code_hash(), progress)
+    return judge_each(inside, outside, WORLD_BUDGET.epsilon, WORLD_BUDGET.delta)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,14 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.audit.base import Check
-from privsynth.audit.small import BUDGET, DECLARED, LEARNED, fit, table
+from privsynth.audit.small import BUDGET, DECLARED, LEARNED, fit, one_with_rows, table
 from privsynth.privacy import dpsgd, mechanisms
 from privsynth.privacy.accountant import epsilon_of
-from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import NoiseSource, SecretNoise, SeededNoise
 from privsynth.privacy.plan import DpSgdEvent, GaussianEvent, Mechanism
-from privsynth.synth.pairs import PairCounter
 from privsynth.table import Table
 
 _N_BOUND_BINS = mechanisms._exponential_edges().size - 1
@@ -36,27 +34,24 @@ _SEED = 987_654_321
 _FEWER = 20  # persons by whom one table is the smaller where their number is private
 
 
-def records_decide_nothing_else(preset: str) -> tuple[bool, str]:
+def records_decide_nothing_else(
+    preset: str, document: Mapping[str, Any] = LEARNED
+) -> tuple[bool, str]:
     """With canned answers to all that was charged, two tables give one and the same model folder.
 
     What is read of the records beside the mechanisms (bins, categories, a moment to stop,
     conditions, who has how many rows, how many there are where that is private) would make the
     two differ.
     """
-    differ: list[str] = []
-    n_compared = 0
-    for document in (DECLARED, LEARNED):
-        tables = [table(seed, document) for seed in (1, 2)]
-        if tables[1].schema.privacy.row_count == "private":
-            tables[1] = tables[1].take(np.flatnonzero(tables[1].units() >= _FEWER))
-        with _canned(), tempfile.TemporaryDirectory() as folder:
-            one, two = (
-                _saved(preset, each, Path(folder) / str(number))
-                for number, each in enumerate(tables)
-            )
-        n_compared += len(one)
-        differ += [name for name in {*one, *two} if not _same(one.get(name), two.get(name))]
-    return not differ, f"{len(differ)} of {n_compared} saved parts differ"
+    tables = [table(seed, document) for seed in (1, 2)]
+    if tables[1].schema.privacy.row_count == "private":
+        tables[1] = tables[1].take(np.flatnonzero(tables[1].units() >= _FEWER))
+    with _canned(), tempfile.TemporaryDirectory() as folder:
+        one, two = (
+            _saved(preset, each, Path(folder) / str(number)) for number, each in enumerate(tables)
+        )
+    differ = [name for name in {*one, *two} if not _same(one.get(name), two.get(name))]
+    return not differ, f"{len(differ)} of {len(one)} saved parts differ"
 
 
 def _saved(preset: str, train: Table, folder: Path) -> dict[str, Any]:
@@ -116,7 +111,7 @@ def contribution_in_a_fit(preset: str) -> tuple[bool, str]:
     what would have been answered is kept, with the person and without.
     """
     everyone = table(1, LEARNED)
-    person = _one_with_rows(everyone, 3)
+    person = one_with_rows(everyone, 3)
     asked: list[list[NDArray[np.float64]]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, rows in enumerate((np.ones(everyone.n_rows, dtype=bool), ~person)):
@@ -128,11 +123,6 @@ def contribution_in_a_fit(preset: str) -> tuple[bool, str]:
         return False, f"{len(asked[0])} and {len(asked[1])} questions"
     moves = [float(np.linalg.norm(one - two)) for one, two in zip(*asked, strict=True)]
     return max(moves) <= 1 + 1e-6, f"largest move {max(moves):.4f} in {len(moves)} answers"
-
-
-def _one_with_rows(table: Table, n_rows: int) -> NDArray[np.bool_]:
-    units = table.units()
-    return np.asarray(units == np.flatnonzero(np.bincount(units) == n_rows)[0])
 
 
 @contextmanager
@@ -267,44 +257,16 @@ def _keys(document: Any) -> Iterator[str]:
             yield from _keys(value)
 
 
-def score_of_world(preset: str, budget: PrivacyBudget, with_person: bool) -> float:
-    """How much the answers of a small fit speak for one odd person of three rows being there.
-
-    The attacker sees every noisy pair, each with its precision: the log-likelihood ratio of the
-    person's cells, which is the best that can be made of them (Neyman and Pearson 1933).
-    """
-    everyone = table(1)
-    odd = everyone.frame()
-    is_odd = _one_with_rows(everyone, 3)
-    odd.loc[is_odd, ["age", "cost", "ward"]] = [99, 1000.0, "d"]
-    odd.loc[is_odd, "late"] = True
-    kept = odd if with_person else odd[~is_odd]
-    train = Table.from_pandas(kept, everyone.schema)
-    person = Table.from_pandas(odd[is_odd], everyone.schema)
-    scores: list[float] = []
-    measure = PairCounter.measure
-
-    def measured(self: PairCounter, name: str, weights: Any) -> Any:
-        found = measure(self, name, weights)
-        codes = self.codebook.encode(person)[0]
-        cells = np.cumsum([0, *found.sizes[:-1]]) + codes
-        shares = found.shares.numpy()[np.ix_(cells, cells)] * self.n_units
-        scores.append(float(np.triu(shares * found.precision.numpy() / self.n_units**2, 1).sum()))
-        return found
-
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(PairCounter, "measure", measured),
-    ):
-        fit(preset, train, SecretNoise(), Path(folder), budget)
-    return sum(scores)
-
-
 _PROBES: tuple[tuple[str, str, Callable[[str], tuple[bool, str]]], ...] = (
     (
         "records decide nothing else",
         "beside what was charged, the records decide nothing",
         records_decide_nothing_else,
+    ),
+    (
+        "records decide nothing declared",
+        "nor do they where bounds, categories and the row count are declared",
+        partial(records_decide_nothing_else, document=DECLARED),
     ),
     (
         "contribution in a fit",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
+from numpy.typing import NDArray
 
+from privsynth.privacy import accountant
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import NoiseSource
@@ -21,6 +24,7 @@ from privsynth.synth.preset import load_preset
 from privsynth.table import Table
 
 N_PERSONS, MAX_ROWS = 300, 3
+_COARSER = 30  # than the accountant's grid, which decides how tight its bound is, not whether
 BUDGET = PrivacyBudget(epsilon=8.0, delta=1e-5)
 
 _PERSON = {"person": {"kind": "id"}}
@@ -79,10 +83,16 @@ def table(seed: int, document: Mapping[str, Any] = DECLARED) -> Table:
     return Table.from_pandas(frame, schema)
 
 
+def one_with_rows(table: Table, n_rows: int) -> NDArray[np.bool_]:
+    """The rows of the first person who has that many."""
+    units = table.units()
+    return np.asarray(units == np.flatnonzero(np.bincount(units) == n_rows)[0])
+
+
 def fit(
     preset: str, train: Table, noise: NoiseSource, folder: Path, budget: PrivacyBudget = BUDGET
 ) -> FittedSynthesizer:
-    """A small fit, with a ledger of its own and chance that is the same each time."""
+    """A small fit with a ledger of its own; its chance is the same each time if noise is seeded."""
     ledger = Ledger(folder / "ledger.sqlite")
     with _in_small():
         return _cut_down(preset).fit(
@@ -93,25 +103,35 @@ def fit(
 def _cut_down(preset: str) -> Synthesizer:
     """The preset with few steps and narrow networks."""
     made = load_preset(preset)
-    wanted = {"taught_steps": 3, "taught_batch": 16, "steps": 6, "width": 8, "tuning_width": 8}
+    wanted = {"taught_steps": 3, "taught_batch": 16, "steps": 6, "batch_size": N_PERSONS}
+    wanted |= {"width": 8, "tuning_width": 8}
     fields = {each.name for each in dataclasses.fields(made)}
     return dataclasses.replace(made, **{k: v for k, v in wanted.items() if k in fields})
+
+
+_coarse_loss = lru_cache(accountant._loss.__wrapped__)  # apart, or fine ones would be taken
 
 
 @contextmanager
 def _in_small() -> Iterator[None]:
     """Few rounds, particles and rows; DP-SGD takes part, which the policy spares small tables."""
+    interval = accountant._interval
     with ExitStack() as stack:
         for module, name, value in (
+            (accountant, "_interval", lambda *given: _COARSER * interval(*given)),
+            (accountant, "_loss", _coarse_loss),
             (marginal, "_FIRST_ROUNDS", 2),
             (marginal, "ROUNDS", 3),
             (marginal, "_PARTICLES", (100, 100)),
             (diffusion, "_TEACHER_ROWS", 200),
             (diffusion, "_TRIED_ROWS", 200),
+            (diffusion, "_MOST_CUTS", 1),
             (diffusion, "training_share", lambda *_: 0.3),
             (gan, "_TEACHER_ROWS", 200),
             (gan, "_TRIED_ROWS", 200),
+            (gan, "_PASSES", 1),
             (maxent, "_SWEEPS", 1),
+            (project, "_SCALE_ROUNDS", 3),
             (project, "_POOL_ROWS", (200, 200)),
         ):
             stack.enter_context(mock.patch.object(module, name, value))

@@ -28,16 +28,16 @@ class Seen:
     batches: tuple[NDArray[np.int64], ...]
 
 
-def _network() -> nn.Sequential:
+def _network(width: int = _WIDTH) -> nn.Sequential:
     """Two layers of one shape with biases, and a third: every kind of parameter of a denoiser."""
-    layers = [nn.Linear(_WIDTH, _WIDTH), nn.Linear(_WIDTH, _WIDTH), nn.Linear(_WIDTH, 1)]
+    layers = [nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 1)]
     return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
 
 
-def seen(token: Training, noise: NoiseSource) -> Seen:
+def seen(token: Training, noise: NoiseSource, width: int = _WIDTH) -> Seen:
     """Every step that the token allows, on units whose loss is flat: noise alone moves anything."""
-    model = _network()
-    rows = torch.ones(_N_UNITS * _VIEWS, _WIDTH)
+    model = _network(width)
+    rows = torch.ones(_N_UNITS * _VIEWS, width)
     trainer = _trainer(model, token, _N_UNITS, noise)
     moves: list[list[NDArray[np.float64]]] = []
     batches: list[NDArray[np.int64]] = []
@@ -122,8 +122,9 @@ def _summed(pulls: Sequence[float]) -> Tensor:
 
 def poisson_batches() -> tuple[bool, str]:
     """Each unit joins each batch by a coin of its own: sizes, units and successive batches."""
-    rate, steps = 0.3, 300
-    batches = seen(Training(DpSgdEvent(rate, 1.0, steps), "probe"), SecretNoise()).batches
+    rate, steps = 0.3, 200
+    event = DpSgdEvent(rate, 1.0, steps)
+    batches = seen(Training(event, "probe"), SecretNoise(), width=2).batches
     joined = np.zeros((steps, _N_UNITS))
     for row, batch in zip(joined, batches, strict=True):
         row[batch] = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,8 @@ from privsynth.progress import SILENT, Progress
 from privsynth.risk.base import Rate
 
 Floats: TypeAlias = NDArray[np.float64]
-Score: TypeAlias = Callable[[bool], float]
-"""A fit in the world with the person (True) or without, and how much it looks like the former."""
+Scores: TypeAlias = Mapping[str, float]
+"""How much a fit looks like one with the person, by what of it was looked at."""
 
 
 @dataclass(frozen=True)
@@ -49,30 +49,30 @@ LEAST_RUNS = 40
 
 
 def run_worlds(
-    score: Score,
+    fit: Callable[[bool], Scores],
     n_runs: int,
     kept: Path | None = None,
     build: str = "",
     progress: Progress = SILENT,
-) -> tuple[list[float], list[float]]:
-    """`n_runs` scores of each world; those that the file `kept` holds of this build stay.
+) -> tuple[list[Scores], list[Scores]]:
+    """`n_runs` fits with the person (True) and without; what `kept` holds of this build stays.
 
-    One line a score is appended as it is made, so that an audit can be stopped and gone on with.
+    One line a fit is appended as it is made, so that an audit can be stopped and gone on with.
     """
-    scores: dict[bool, list[float]] = {True: [], False: []}
+    scores: dict[bool, list[Scores]] = {True: [], False: []}
     for found in _kept(kept):
         if found.get("build") == build:
-            scores[found["with_person"]].append(found["score"])
+            scores[found["with_person"]].append(found["scores"])
     progress.stage("fitting two worlds", 2 * n_runs)
     progress.advance(min(n_runs, len(scores[True])) + min(n_runs, len(scores[False])))
     for _ in range(n_runs):
         for world, made in scores.items():
             if len(made) >= n_runs:
                 continue
-            made.append(score(world))
+            made.append(fit(world))
             if kept:
                 with kept.open("a", encoding="utf-8") as file:
-                    line = {"build": build, "with_person": world, "score": made[-1]}
+                    line = {"build": build, "with_person": world, "scores": made[-1]}
                     file.write(json.dumps(line) + "\n")
             progress.advance()
     return scores[True][:n_runs], scores[False][:n_runs]
@@ -87,13 +87,43 @@ def _kept(path: Path | None) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+def judge_each(
+    with_person: Sequence[Scores], without: Sequence[Scores], claimed: float, delta: float
+) -> WorldAudit:
+    """The audit that refutes most of those by each score, at a confidence for having several.
+
+    >>> inside = [{"answers": 0.0, "steps": 1.0}] * 200
+    >>> found = judge_each(inside, [{"answers": 0.0, "steps": 0.0}] * 200, 1.0, 1e-5)
+    >>> round(found.lower, 1)
+    3.1
+    """
+    names = list(with_person[0])
+    audits = [
+        judge(
+            [each[name] for each in with_person],
+            [each[name] for each in without],
+            claimed,
+            delta,
+            confidence=1 - 0.05 / len(names),
+        )
+        for name in names
+    ]
+    return max(audits, key=lambda audit: audit.lower)
+
+
 def judge(
-    with_person: Sequence[float], without: Sequence[float], claimed: float, delta: float
+    with_person: Sequence[float],
+    without: Sequence[float],
+    claimed: float,
+    delta: float,
+    *,
+    confidence: float = 0.95,
 ) -> WorldAudit:
     """The largest epsilon that a threshold on the scores refutes, with exact limits.
 
     The threshold is chosen on every other run and judged on the rest, so that no correction for
-    having tried many is needed. Limits are one-sided, 97.5 % each (Clopper and Pearson 1934).
+    having tried many is needed. The two limits hold together with that confidence, half of the
+    error each (Clopper and Pearson 1934).
 
     >>> sure = judge([1.0] * 200, [0.0] * 200, claimed=1.0, delta=1e-5)
     >>> round(sure.lower, 1), sure.passed
@@ -103,14 +133,15 @@ def judge(
     best, threshold, is_above = -math.inf, 0.0, True
     for at in np.unique(np.r_[inside[::2], outside[::2]]):
         for above in (True, False):
-            found = _lower(*_rates(inside[::2], outside[::2], at, above), delta)
+            found = _lower(*_rates(inside[::2], outside[::2], at, above), delta, confidence)
             if found > best:
                 best, threshold, is_above = found, float(at), above
     hits, alarms = _rates(inside[1::2], outside[1::2], threshold, is_above)
     spread = max(math.sqrt((inside.var() + outside.var()) / 2), 1e-9)
     shift = abs(inside.mean() - outside.mean()) / spread
     shift -= 2 * math.sqrt(2 / len(inside) + shift**2 / (4 * len(inside)))
-    return WorldAudit(claimed, max(0.0, _lower(hits, alarms, delta)), max(0.0, shift), hits, alarms)
+    lower = max(0.0, _lower(hits, alarms, delta, confidence))
+    return WorldAudit(claimed, lower, max(0.0, shift), hits, alarms)
 
 
 def _rates(inside: Floats, outside: Floats, at: float, above: bool) -> tuple[Rate, Rate]:
@@ -120,11 +151,11 @@ def _rates(inside: Floats, outside: Floats, at: float, above: bool) -> tuple[Rat
     return hits, alarms
 
 
-def _lower(hits: Rate, alarms: Rate, delta: float) -> float:
+def _lower(hits: Rate, alarms: Rate, delta: float, confidence: float) -> float:
     """The epsilon below which these rates would break (epsilon, delta), either way round."""
     found = -math.inf
     for good, bad in ((hits, alarms), (_other(alarms), _other(hits))):
-        low, high = good.interval()[0], bad.interval()[1]
+        low, high = good.interval(confidence)[0], bad.interval(confidence)[1]
         if low > delta:
             found = max(found, math.log((low - delta) / high))
     return found

@@ -82,24 +82,31 @@ def _show_plan(as_json: bool) -> None:
     from rich.table import Table
 
     from privsynth.cli.console import print_json, show
-    from privsynth.risk.planning import planned_queries
+    from privsynth.risk.planning import planned_queries, powered_queries, verdict_queries
 
     limits, rates = (0.05, 0.09, 0.10), (0.01, 0.05, 0.1, 0.25, 0.5, 0.65, 0.8, 0.9)
-    rows = {rate: {limit: planned_queries(rate, limit) for limit in limits} for rate in rates}
+    plans = (planned_queries, verdict_queries, powered_queries)
+    rows = {
+        rate: {limit: [plan(rate, limit) for plan in plans] for limit in limits} for rate in rates
+    }
     if as_json:
+        keys = ("persons_a_side", "for_the_verdict", "for_80_percent_power")
         return print_json(
             [
-                {"control_rate": rate, "limit": limit, "persons_a_side": n}
+                {"control_rate": rate, "limit": limit} | dict(zip(keys, numbers, strict=True))
                 for rate, by_limit in rows.items()
-                for limit, n in by_limit.items()
+                for limit, numbers in by_limit.items()
             ]
         )
     table = Table("success on control", *(f"limit {limit:g}" for limit in limits))
     for rate, by_limit in rows.items():
-        table.add_row(f"{rate:.0%}", *(f"{n:,}" for n in by_limit.values()))
+        cells = (" / ".join(f"{n:,}" for n in numbers) for numbers in by_limit.values())
+        table.add_row(f"{rate:.0%}", *cells)
     return show(
-        "Persons to attack in train and in control each, so that the upper limit (95 %) of the "
-        "residual risk stays under the limit where nothing leaks:",
+        "Persons to attack in train and in control each where nothing leaks, so that (first) the "
+        "upper limit of the residual risk stays under the limit, one-sided at 95 %; (second) the "
+        "verdict on the excess is `supported` if both sides fare exactly alike; (third) it is so "
+        "with a chance of 80 %. The verdict needs two-sided limits and at least 30 persons a side:",
         table,
         "Choose the control share so that there are as many: --control 0.2 keeps one in five.",
     )

@@ -64,10 +64,16 @@ def read_raw(path: str | Path) -> pa.Table:
 
 
 def require_rows(table: Table) -> None:
-    """Refuse a table from which nothing can be learned: fewer than 10 rows, or persons."""
+    """Refuse a table from which nothing can be learned: fewer than 10 rows, or persons.
+
+    The message says how many there are where that is public.
+    """
     if (n := table.n_units) < MIN_UNITS:
         of = "rows" if table.schema.privacy.unit == "row" else "persons"
-        raise DataError(f"the table holds {n} {of if n != 1 else of[:-1]}; at least 10 are needed")
+        if table.n_public_units is None:
+            raise DataError(f"the table holds too few {of}; at least {MIN_UNITS} are needed")
+        of = of if n != 1 else of[:-1]
+        raise DataError(f"the table holds {n} {of}; at least {MIN_UNITS} are needed")
 
 
 def _check_delimiter(raw: pa.Table, path: Path, schema: Schema) -> None:

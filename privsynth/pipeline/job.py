@@ -60,7 +60,7 @@ class Job:
         if not self.is_private:
             return PrivacyBudget.no_privacy()
         budget = PrivacyBudget(self.epsilon, self.delta or _delta(schema, n_units))
-        budget.require_rows(n_units)
+        budget.require_rows(n_units, public=schema.privacy.row_count == "public")
         return budget
 
     def command(self, data: str) -> str:

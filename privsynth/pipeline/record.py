@@ -41,6 +41,10 @@ class Split:
         train, control = table.split(share, _rng(seed))
         return train, control, cls(seed, salt, _digest(train, salt), _digest(control, salt))
 
+    def lots(self) -> np.random.Generator:
+        """The chance of the attacks, which is that of the split: to repeat them changes nothing."""
+        return np.random.default_rng([int(self.seed, 16), 1])
+
     def again(self, table: Table, share: float) -> tuple[Table, Table]:
         """The same train and control from the same records; AssessmentError for others."""
         train, control = table.split(share, _rng(self.seed))

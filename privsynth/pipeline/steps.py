@@ -177,13 +177,14 @@ def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) 
     from privsynth.synth.losses import losses_of
 
     tables = _tables(fitted.train, fitted.control, synthetic)
+    rng = fitted.record.split.lots()
     plain = fitted.model.without_training()
-    without_critic = plain.sample(synthetic.n_rows, progress=progress) if plain else None
+    without_critic = plain.sample(synthetic.n_rows, rng=rng, progress=progress) if plain else None
     losses = losses_of(fitted.model)
     policy = fitted.record.job.policy
     measured = measure(
         tables,
-        np.random.default_rng(),
+        rng,
         progress,
         without_critic=without_critic,
         losses=losses,

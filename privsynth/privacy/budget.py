@@ -58,17 +58,19 @@ class PrivacyBudget:
         """Whether epsilon is finite."""
         return math.isfinite(self.epsilon)
 
-    def require_rows(self, n_units: int) -> None:
+    def require_rows(self, n_units: int, *, public: bool = True) -> None:
         """Refuse a delta under which publishing one unit's records outright would be allowed.
 
-        With delta of 1 / n_units or more, a mechanism that releases a random unit passes.
+        With delta of 1 / n_units or more, a mechanism that releases a random unit passes. The
+        message names the number where it is public.
         """
         if n_units < 1:
             raise BudgetError("there is no privacy unit to protect: the table is empty")
         if self.is_private and self.delta * n_units >= 1:
+            limit = f"1 / {n_units} = {1 / n_units:.2g}, " if public else ""
             raise BudgetError(
-                f"delta {self.delta:g} is too large: it must be below 1 / {n_units} "
-                f"= {1 / n_units:.2g}, the inverse of the number of units"
+                f"delta {self.delta:g} is too large: it must be below {limit}"
+                "the inverse of the number of units"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from privsynth.risk.base import LEVEL, Attack, attacks
+from privsynth.progress import Silent
+from privsynth.risk.base import Attack, attacks
+
+_CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]+")
 
 
 def registration(limit: float, declared: Mapping[str, Attack] = MappingProxyType({})) -> str:
-    """A SHA-256 of every registered attack with its settings, the level and the policy's limit.
+    """A SHA-256 of how a table will be judged: attacks, settings, code and the policy's limit.
 
-    `declared` are the attacks whose settings come from the policy.
+    `declared` are the attacks whose settings come from the policy. Of the attacks that are not
+    registered (the one on the model) and of what all of them share (levels, least numbers of
+    trials, numbers of guesses) every constant of the modules is in it, and their source.
 
     Two runs with the same hash asked the same questions, with the same numbers of attempts, and
     held the answers against the same limit.
@@ -29,7 +37,8 @@ def registration(limit: float, declared: Mapping[str, Attack] = MappingProxyType
         "attacks": {
             name: _settings(declared.get(name) or make()) for name, make in attacks.items()
         },
-        "level": LEVEL,
+        "constants": _constants(),
+        "code": _code(Path(__file__).parent),
         "limit": limit,
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
@@ -39,3 +48,29 @@ def _settings(attack: Any) -> dict[str, Any]:
     if is_dataclass(attack) and not isinstance(attack, type):
         return {"kind": type(attack).__qualname__, **asdict(attack)}
     return {"kind": type(attack).__qualname__}
+
+
+def _constants() -> dict[str, str]:
+    """What stands in capitals in a module of the attacks, by module and name."""
+    here = Path(__file__).parent
+    names = (path.stem for path in here.glob("*.py") if path.stem != "__init__")
+    modules = {name: import_module(f"privsynth.risk.{name}") for name in names}
+    return {
+        f"{module}.{name}": _plain(value)
+        for module, loaded in modules.items()
+        for name, value in vars(loaded).items()
+        if _CONSTANT.fullmatch(name) and not isinstance(value, Silent)
+    }
+
+
+def _plain(value: Any) -> str:
+    """A constant as text, which no order of hashing changes."""
+    return repr(sorted(value) if isinstance(value, frozenset) else value)
+
+
+def _code(folder: Path) -> str:
+    """A SHA-256 of the source of a folder's modules."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()

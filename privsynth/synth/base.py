@@ -212,16 +212,17 @@ class Synthesizer(ABC):
         """A fitted generator; the charge is in the ledger before the first record is read.
 
         BudgetError or SchemaError refuse a job whose claim could not hold. A fit that fails or is
-        interrupted stays charged.
+        interrupted stays charged. `rng` is for tests and for fits without privacy: under a finite
+        epsilon and secret noise all chance comes from the source of the noise.
         """
         require_fit_possible(train, budget)
-        rng = rng or np.random.default_rng()
         schema = train.schema
         progress.stage("planning the privacy budget")
         plan = calibrate(
             self.requests(schema, train.n_public_units, budget), budget, PrivacyUnit.of(schema)
         )
         noise = noise or SecretNoise()
+        rng = _chance(budget, noise, rng)
         spending = (ledger or Ledger()).charge(plan, schema.dataset.id, note=note)
         guarantee = Guarantee.of(plan, noise, schema)
         try:
@@ -258,12 +259,26 @@ synthesizers: Registry[type[Synthesizer]] = Registry("synthesizer")
 fitted_synthesizers: Registry[type[FittedSynthesizer]] = Registry("fitted_synthesizer")
 
 
+def _chance(
+    budget: PrivacyBudget, noise: NoiseSource, rng: np.random.Generator | None
+) -> np.random.Generator:
+    """What a fit draws masks, rows of a person and all else from that is no noise.
+
+    These are drawn record by record from one stream, so that one unit more shifts those of others.
+    They stay independent of each other, and one unit moves a step by its clipped gradient alone, as
+    long as nobody knows the stream: under a claim it is keyed by the secret source.
+    """
+    if budget.is_private and noise.is_secret:
+        return np.random.default_rng(noise.words(4))
+    return rng or np.random.default_rng()
+
+
 def require_fit_possible(train: Table, budget: PrivacyBudget) -> None:
     """Refuse what would make the claim void, before anything is charged."""
     train.schema.require_learnable(budget.is_private)
     require_rows(train)
     if budget.is_private:
-        budget.require_rows(train.n_units)
+        budget.require_rows(train.n_units, public=train.n_public_units is not None)
 
 
 def register_built_in() -> None:

@@ -123,7 +123,8 @@ def hide(
 
     Where `targets` are given, a fourth of the masks of each row hides nothing but these, one to all
     of them, and a fourth any one column; with () both hide any one column. What many columns say
-    together of one is seen best from there. What is hidden in a row depends on no other row.
+    together of one is seen best from there. What is hidden in a row is drawn independently of all
+    other rows, for whoever does not know the generator.
     """
     spread = (torch.rand(rows, 1, generator=generator) + torch.arange(views) / views) % 1.0
     n_hidden = 1 + (spread.reshape(-1, 1) * n_columns).long()

@@ -252,7 +252,10 @@ class UnitRows:
         self.n_columns = codes.shape[1]
 
     def draw(self, units: Tensor, views: int, generator: torch.Generator) -> Tensor:
-        """The rows of `views` draws a unit, adjacent: (len(units) * views, columns)."""
+        """The rows of `views` draws a unit, adjacent: (len(units) * views, columns).
+
+        Units are independent of each other for whoever does not know the generator.
+        """
         chosen = units.repeat_interleave(views)
         u = torch.rand(len(chosen), generator=generator)
         return self._codes[self._first[chosen] + (u * self._counts[chosen]).long()]

@@ -333,10 +333,15 @@ class FittedGan(FittedMarginal):
     trust: Trust = NO_TRUST
 
     def without_training(self) -> FittedGan | None:
-        """The table that the players refine, projected as theirs is; None where there are none."""
+        """The table that the players refine, projected as theirs is; None where there are none.
+
+        Targets that this generator was given are left out too, and so is what is told of them.
+        """
         if self.players is None or self.measured is None:
             return None
-        return projected(replace(self, players=None), self.measured, np.random.default_rng())
+        settings = {name: value for name, value in self.settings.items() if name != "targets"}
+        plain = replace(self, settings=settings, players=None)
+        return projected(plain, self.measured, np.random.default_rng())
 
     def draw(self, n_rows: int, given: Mapping[int, int], rng: np.random.Generator) -> Tensor:
         """Rows of the table, some refined, taken as often as the critic holds them for records."""

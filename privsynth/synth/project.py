@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from privsynth.encode import Codebook
+from privsynth.errors import UsageError
 from privsynth.progress import SILENT, Progress
 from privsynth.synth.base import FittedSynthesizer
 from privsynth.synth.constraints import derived, satisfied
@@ -194,7 +195,15 @@ class ProjectedSynthesizer(FittedSynthesizer):
         independent: Sequence[tuple[str, str]] = (),
         rng: np.random.Generator | None = None,
     ) -> Self:
-        """The generator with its pool weighed to meet these targets too; see `Targets`."""
+        """The generator with its pool weighed to meet these targets too; see `Targets`.
+
+        UsageError where it has targets already: weights upon weights would leave few of its draws.
+        """
+        if "targets" in self.settings:
+            raise UsageError(
+                "this generator has targets already; give all of them at once to the one it was "
+                "made from"
+            )
         codes, wanted = self.pool.long().numpy(), dict(balance or {})
         targets = Targets.of(self.codebook, codes, wanted, independent)
         potentials, weights = targets.rake(codes)

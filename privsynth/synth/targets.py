@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from privsynth.table import Array
 _CYCLES = 50
 _NEVER = 1e-12
 _TOLERANCE = 0.01
+_LEAST_DRAWS = 100  # effective: of fewer a share is not even known to within a tenth
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Targets:
     def rake(self, codes: Array) -> tuple[Potentials, Array]:
         """Potentials that meet the targets, and the weights that they give the rows, (rows,).
 
-        Iterative proportional fitting (Deming and Stephan 1940) of the targets alone.
+        Iterative proportional fitting (Deming and Stephan 1940) of the targets alone. SchemaError
+        where no weights meet them all, or where those that do leave next to no draws.
         """
         sizes = self.codebook.sizes
         starts = np.cumsum([0, *sizes])
@@ -92,6 +95,7 @@ class Targets:
             if np.abs(weights - before).sum() < _NEVER:
                 break
         self._require_met(codes, weights)
+        _require_draws(weights)
         parts = torch.from_numpy(bias).float(), torch.from_numpy(theta + theta.T).float()
         return Potentials(sizes, *parts), weights
 
@@ -101,14 +105,22 @@ class Targets:
         return cells, np.outer(self.shares[i], self.shares[j]).ravel()
 
     def _require_met(self, codes: Array, weights: Array) -> None:
+        """Pairs first: where one cannot be met, its columns may not be either."""
         names = list(self.codebook.columns)
         for i, j in self.independent:
-            cells, target = self._pair(codes, i, j)
-            missed = np.abs(_shares(cells, len(target), weights) - target).sum() / 2
+            missed = _missed(*self._pair(codes, i, j), weights)
             if missed > _TOLERANCE:
                 raise SchemaError(
                     f"columns {names[i]!r} and {names[j]!r}: {missed:.0%} of the table would need "
                     "combinations of their values that the generator never draws"
+                )
+        for column, target in self.shares.items():
+            missed = _missed(codes[:, column], target, weights)
+            if missed > _TOLERANCE:
+                raise SchemaError(
+                    f"column {names[column]!r}: its shares cannot be met together with the other "
+                    f"targets, {missed:.0%} of the table would need combinations of values that "
+                    "the generator never draws; ask for less at once"
                 )
 
 
@@ -126,6 +138,8 @@ def _balanced(codebook: Codebook, name: str, wanted: Mapping[Any, float], codes:
     named = [codebook.code_of(name, value) for value in wanted]
     if len(set(named)) < len(named):
         raise SchemaError(f"column {name!r}: two of the values fall into one group; name one")
+    if not all(isinstance(share, Real) for share in wanted.values()):
+        raise SchemaError(f"column {name!r}: a share is a number from 0 to 1")
     target[named] = list(wanted.values())
     total = target.sum()
     if not (np.isfinite(total) and (target >= 0).all() and total <= 1 + 1e-9):
@@ -137,6 +151,22 @@ def _balanced(codebook: Codebook, name: str, wanted: Mapping[Any, float], codes:
     if ((target > 0) & (now == 0)).any():
         raise SchemaError(f"column {name!r}: the generator never draws one of the values")
     return target + others * ((1 - total) / others.sum() if others.any() else 0.0)
+
+
+def _missed(cells: Array, target: Array, weights: Array) -> float:
+    """The total variation distance of weighted rows to a target, over its cells."""
+    return float(np.abs(_shares(cells, len(target), weights) - target).sum() / 2)
+
+
+def _require_draws(weights: Array) -> None:
+    """Refuse weights under which a table is a few draws over and over (Kish 1965)."""
+    effective = weights.sum() ** 2 / np.square(weights).sum()
+    if effective < _LEAST_DRAWS:
+        raise SchemaError(
+            f"the targets are so far from the records that the table would repeat about "
+            f"{effective:.0f} of the generator's {len(weights)} draws; ask for shares nearer to "
+            "those of the records, or for fewer targets at once"
+        )
 
 
 def _shares(codes: Array, n_codes: int, weights: Array | None = None) -> Array:

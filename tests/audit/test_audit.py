@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from privsynth.audit import certificate, fits
+from privsynth.audit import certificate
 from privsynth.audit.base import Check, Finding
 from privsynth.audit.canaries import CanaryAudit, canary_audit
-from privsynth.audit.certificate import Certificate
+from privsynth.audit.certificate import WORLD_BUDGET, Certificate
 from privsynth.audit.matrix import Kill
 from privsynth.audit.mutants import MUTANTS
-from privsynth.audit.worlds import WorldAudit, judge, run_worlds
+from privsynth.audit.odd import scores_of_world
+from privsynth.audit.worlds import WorldAudit, judge, judge_each, run_worlds
 from privsynth.privacy.budget import PrivacyBudget
 from privsynth.privacy.noise import SeededNoise
 from privsynth.risk.base import Rate
@@ -91,23 +94,46 @@ def test_a_shift_of_the_scores_is_seen_in_either_direction(sign: float) -> None:
 def test_a_two_world_audit_goes_on_where_it_stopped(tmp_path: Path) -> None:
     kept, asked = tmp_path / "worlds.jsonl", list[bool]()
 
-    def score(with_person: bool) -> float:
+    def fit(with_person: bool) -> dict[str, float]:
         asked.append(with_person)
         if len(asked) == 4:
             raise KeyboardInterrupt
-        return float(with_person)
+        return {"answers": float(with_person)}
 
     with pytest.raises(KeyboardInterrupt):
-        run_worlds(score, 5, kept)
-    inside, outside = run_worlds(score, 5, kept)
-    assert (inside, outside) == ([1.0] * 5, [0.0] * 5)
+        run_worlds(fit, 5, kept)
+    inside, outside = run_worlds(fit, 5, kept)
+    assert (inside, outside) == ([{"answers": 1.0}] * 5, [{"answers": 0.0}] * 5)
     assert len(asked) == 11  # ten, and the one that was interrupted
 
 
 def test_small_fits_differ_by_one_person_and_without_noise_it_shows() -> None:
     bare = PrivacyBudget.no_privacy()
-    inside, outside = (fits.score_of_world("marginal", bare, world) for world in (True, False))
-    assert inside > outside
+    inside, outside = (scores_of_world("marginal", bare, world) for world in (True, False))
+    assert inside.keys() == {"answers"}
+    assert inside["answers"] > outside["answers"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"), [("diffusion", "no noise"), ("gan", "no noise"), ("diffusion", "")]
+)
+def test_steps_without_noise_are_refuted_by_two_worlds_and_those_of_this_build_are_not(
+    preset: str, name: str
+) -> None:
+    """The answers are the same in both builds: it is the steps that tell."""
+    broken = next((each.patch for each in MUTANTS if each.name == name), nullcontext)
+    with broken():
+        inside, outside = run_worlds(partial(scores_of_world, preset, WORLD_BUDGET), 32)
+    assert inside[0].keys() == {"answers", "steps"}
+    assert judge_each(inside, outside, 1.0, 1e-5).passed is (name == "")
+
+
+def test_with_several_scores_each_must_show_more() -> None:
+    sure, unsure = [{"a": 1.0, "b": 1.0}] * 60, [{"a": 0.0, "b": 1.0}] * 60
+    several = judge_each(sure, unsure, 1.0, 1e-5)
+    alone = judge([1.0] * 60, [0.0] * 60, 1.0, 1e-5)
+    assert several.hits == alone.hits
+    assert 1 < several.lower < alone.lower
 
 
 # --- the certificate

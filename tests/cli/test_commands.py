@@ -240,12 +240,15 @@ def test_the_plan_says_how_many_persons_are_needed(cli: Cli) -> None:
     done = cli("assess", "--plan")
     assert done.code == 0
     assert "1,241" in done.out  # at a control rate of 65 % and a limit of .09
+    assert "669 / 234 / 480" in done.out
     (found,) = (
-        each["persons_a_side"]
+        each
         for each in cli("assess", "--plan", "--json").json
-        if (each["control_rate"], each["limit"]) == (0.65, 0.09)
+        if (each["control_rate"], each["limit"]) == (0.05, 0.09)
     )
-    assert found == 1241
+    assert found["persons_a_side"] == 36
+    assert found["for_the_verdict"] == 64
+    assert found["for_80_percent_power"] == 110
 
 
 def test_other_records_are_not_those_of_the_run(cli: Cli, ward: Ward, run_folder: Path) -> None:

@@ -85,24 +85,30 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_page(page: str, text: str) -> None:
-    """Run the Python blocks of a page in order; a `text` block shows what the one before prints."""
+    """Run the Python blocks of a page; a `text` block right after one shows what that prints."""
     names: dict[str, Any] = {"__name__": page}
-    printed = ""
+    printed: str | None = None
     for block in blocks(text):
         if block.language == "python":
             code = compile("\n" * (block.line - 1) + block.text, page, "exec")
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 exec(code, names)
             printed = out.getvalue()
-        elif block.language == "text" and printed:
+            continue
+        if block.language == "text" and printed is not None:
             assert printed.split() == block.text.split(), f"{page}:{block.line}: prints {printed}"
-            printed = ""
+        printed = None
 
 
-def test_a_wrong_output_is_seen() -> None:
-    page = "```python\nprint(1)\n```\n\n```text\n2\n```\n"
+@pytest.mark.parametrize("code", ["print(1)", "1"])
+def test_a_wrong_output_is_seen(code: str) -> None:
+    page = f"```python\n{code}\n```\n\n```text\n2\n```\n"
     with pytest.raises(AssertionError):
         run_page("planted.md", page)
+
+
+def test_what_stands_after_another_block_is_no_output() -> None:
+    run_page("planted.md", "```python\n1\n```\n\n```toml\na = 1\n```\n\n```text\n2\n```\n")
 
 
 # Commands

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from privsynth.errors import DataError, SchemaError
+from privsynth.errors import BudgetError, DataError, SchemaError
 from privsynth.io import read_raw, read_table, require_rows
+from privsynth.privacy.budget import PrivacyBudget
 from privsynth.schema import Schema
+from privsynth.synth.base import require_fit_possible
 
 SECRET = "Zaphod7391"
 """Planted in the records; no message may hold it."""
@@ -284,6 +286,18 @@ def test_too_few_persons_are_refused_however_many_rows_they_have():
     table = read_table(pd.DataFrame({"who": [1, 2] * 20, "well": [True] * 40}), schema)
     with pytest.raises(DataError, match=re.escape("holds 2 persons; at least 10")):
         require_rows(table)
+
+
+def test_how_many_there_are_is_not_told_where_that_is_private():
+    document = SCHEMA.to_dict() | {"privacy": {"row_count": "private"}}
+    table = read_table(pd.DataFrame({"age": [1], "code": ["x"]}), Schema.parse(document))
+    with pytest.raises(DataError, match=r"^the table holds too few rows; at least 10 are needed$"):
+        require_rows(table)
+    many = Schema.parse(document | {"columns": {"age": document["columns"]["age"]}})
+    table = read_table(pd.DataFrame({"age": range(113)}), many)
+    with pytest.raises(BudgetError, match=r"delta 0\.1 is too large") as told:
+        require_fit_possible(table, PrivacyBudget(1.0, 0.1))
+    assert "113" not in str(told.value)
 
 
 @pytest.mark.real_data

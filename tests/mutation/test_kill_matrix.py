@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from privsynth.audit.base import Check
 from privsynth.audit.matrix import checks_of
 from privsynth.audit.mutants import MUTANTS, Mutant
 
@@ -77,3 +80,18 @@ def test_a_planted_defect_is_noticed(preset: str, mutant: Mutant) -> None:
 def test_the_build_as_it_is_passes_every_check(preset: str) -> None:
     red = [found for found in (check.run() for check in checks_of(preset)) if not found.passed]
     assert red == []
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_check_takes_long(preset: str) -> None:
+    """Under 1 s of a free processor; here of a busy one, whose time counts for more."""
+    first, *checks = checks_of(preset)
+    first.run()  # what it imports is no part of it
+    slow = [check.name for check in checks if _seconds(check) > 3]
+    assert slow == []
+
+
+def _seconds(check: Check) -> float:
+    started = time.process_time()
+    check.run()
+    return time.process_time() - started

@@ -36,6 +36,12 @@ def test_delta_must_be_below_one_over_the_number_of_units() -> None:
     PrivacyBudget.no_privacy().require_rows(10)
 
 
+def test_a_number_of_units_that_is_private_is_not_told() -> None:
+    with pytest.raises(BudgetError, match="below the inverse of the number") as told:
+        PrivacyBudget(1.0, 1e-3).require_rows(1729, public=False)
+    assert "1729" not in str(told.value)
+
+
 @pytest.mark.parametrize("budget", [PrivacyBudget(0.5, 1e-6), PrivacyBudget.no_privacy()])
 def test_a_budget_survives_json(budget: PrivacyBudget) -> None:
     text = json.dumps(budget.to_dict(), allow_nan=False)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from privsynth.errors import UsageError
-from privsynth.risk.planning import planned_queries
+from privsynth.risk.base import Rate
+from privsynth.risk.planning import _upper, planned_queries, powered_queries, verdict_queries
+from privsynth.risk.statistics import excess
 
 
 @pytest.mark.parametrize(
@@ -29,5 +31,43 @@ def test_the_n_falls_with_the_threshold_and_rises_with_the_rate() -> None:
     ("control_rate", "threshold"), [(1.0, 0.09), (-0.1, 0.09), (0.5, 0.0), (math.nan, 0.09)]
 )
 def test_impossible_plans_are_refused(control_rate: float, threshold: float) -> None:
-    with pytest.raises(UsageError):
-        planned_queries(control_rate, threshold)
+    for plan in (planned_queries, verdict_queries, powered_queries):
+        with pytest.raises(UsageError):
+            plan(control_rate, threshold)
+
+
+def test_the_upper_limit_is_that_of_the_verdict() -> None:
+    pairs = [(0, 0), (3, 5), (17, 20), (40, 40), (40, 12)]
+    for member, control in pairs:
+        found = float(_upper(member, control, 40))
+        assert found == pytest.approx(excess(Rate(member, 40), Rate(control, 40)).high)
+
+
+@pytest.mark.parametrize("control_rate", [0.0, 0.05, 0.5, 0.9])
+def test_from_the_planned_n_even_rates_are_supported(control_rate: float) -> None:
+    n = verdict_queries(control_rate, 0.09)
+    assert n >= 30
+    for total, supported in ((round(1.1 * n), True), (max(1, round(0.9 * n)), False)):
+        same = Rate(round(control_rate * total), total)
+        assert (excess(same, same).high < 0.09) is supported
+
+
+@pytest.mark.parametrize("control_rate", [0.05, 0.5])
+def test_the_verdict_is_supported_with_the_planned_chance(control_rate: float) -> None:
+    """Simulated: four in five with the planned n, fewer with less, half with the even one."""
+    rng = np.random.default_rng(0)
+
+    def supported(n: int) -> float:
+        members, controls = rng.binomial(n, control_rate, (2, 20_000))
+        return float((_upper(members, controls, n) < 0.09).mean())
+
+    n = powered_queries(control_rate, 0.09)
+    assert supported(n) == pytest.approx(0.8, abs=0.03)
+    assert supported(round(0.8 * n)) < 0.77
+    assert 0.4 < supported(verdict_queries(control_rate, 0.09)) < 0.65
+    assert powered_queries(control_rate, 0.09, power=0.95) > n
+
+
+def test_a_power_that_is_no_chance_is_refused() -> None:
+    with pytest.raises(UsageError, match="power"):
+        powered_queries(0.5, 0.09, power=1.0)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from privsynth.risk import Copies, Linkability, attacks
-from privsynth.risk.registration import registration
+from privsynth.risk import (
+    Copies,
+    Linkability,
+    anonymeter,
+    attacks,
+    base,
+    membership,
+    statistics,
+    white_box,
+)
+from privsynth.risk.registration import _code, _constants, _plain, registration
 
 
 def test_other_attacks_numbers_or_limits_have_another_hash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +35,35 @@ def test_other_attacks_numbers_or_limits_have_another_hash(monkeypatch: pytest.M
         monkeypatch.setattr(attacks, "_items", changed)
         assert registration(0.1) != as_it_is
         monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "other"),
+    [
+        (membership, "N_GUESSES", (25, 100)),
+        (white_box, "_MAX_PERSONS", 100),
+        (white_box, "ALARM_RATE", 0.05),
+        (anonymeter, "MAX_ATTEMPTS", 500),
+        (statistics, "MIN_TRIALS", 300),
+        (base, "_COINCIDENCE", 0.01),
+        (base, "LEVEL", 0.01),
+    ],
+)
+def test_another_setting_that_attacks_share_has_another_hash(
+    module: Any, name: str, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_it_is = registration(0.1)
+    monkeypatch.setattr(module, name, other)
+    assert registration(0.1) != as_it_is
+
+
+def test_other_code_has_another_hash(tmp_path: Path) -> None:
+    (tmp_path / "attack.py").write_text("half = 0.5")
+    before = _code(tmp_path)
+    (tmp_path / "attack.py").write_text("half = 0.4")
+    assert _code(tmp_path) != before
+
+
+def test_constants_are_the_same_text_in_every_process() -> None:
+    assert _plain(frozenset({"b", "a"})) == "['a', 'b']"
+    assert [text for text in _constants().values() if " at 0x" in text] == []

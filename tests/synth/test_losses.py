@@ -59,3 +59,13 @@ def test_a_gan_whose_critic_is_left_out_is_judged_by_its_table(tmp_path: Path) -
     assert with_critic is not None
     assert without is not None
     assert (with_critic(table(1)) != without(table(1))).any()
+
+
+def test_a_gan_without_its_critic_has_no_targets_and_tells_of_none(tmp_path: Path) -> None:
+    fitted = fit("gan", table(1), SeededNoise(1), tmp_path)
+    plain = fitted.projected_to(balance={"ward": {"a": 0.5}}).without_training()
+    assert plain is not None
+    assert plain.settings == fitted.settings
+    again = fitted.without_training()
+    assert again is not None
+    assert plain.effective_share == pytest.approx(again.effective_share, abs=0.1)

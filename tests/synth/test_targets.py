@@ -142,6 +142,8 @@ def test_targets_survive_saving_and_are_told(fitted: FittedSynthesizer, tmp_path
         ({"granted": {"yes": -0.1}}, [], "shares are at least 0"),
         ({"granted": {"yes": 0.7, "no": 0.4}}, [], "sum to at most 1"),
         ({"granted": {"yes": float("nan")}}, [], "shares are at least 0"),
+        ({"granted": {"yes": "x"}}, [], "column 'granted': a share is a number"),
+        ({"granted": {"yes": None}}, [], "column 'granted': a share is a number"),
         ({"sex": {"f": 0.5, "m": 0.4}}, [], "must sum to 1"),
         ({"income": {"40": 0.5, "41": 0.2}}, [], "fall into one group"),
         ({"sex": {None: 0.5}}, [], "column 'sex': the schema does not allow"),
@@ -161,6 +163,43 @@ def test_combinations_that_are_never_drawn_are_told(fitted: FittedSynthesizer) -
     targets = Targets.of(fitted.codebook, codes, {}, [("sex", "granted")])
     with pytest.raises(ps.SchemaError, match="50% of the table would need combinations"):
         targets.rake(codes)
+
+
+def alike(n: int, n_other: int) -> np.ndarray:
+    """Codes whose first and last column are the same, but for some rows either way."""
+    codes = np.zeros((n, 3), dtype=np.int64)
+    codes[n // 2 :, 0] = codes[n // 2 :, 2] = 1
+    codes[:n_other, 2], codes[-n_other:, 2] = 1, 0
+    return codes
+
+
+def crossed(fitted: FittedSynthesizer, codes: np.ndarray) -> Targets:
+    """Shares of the two columns that rows alike in both cannot have together."""
+    balance = {"sex": {"f": 0.9, "m": 0.1}, "granted": {"yes": 0.1, "no": 0.9}}
+    return Targets.of(fitted.codebook, codes, balance, [])
+
+
+def test_balances_that_contradict_each_other_are_refused(fitted: FittedSynthesizer) -> None:
+    codes = np.repeat([[0, 0, 0], [1, 0, 1]], 500, axis=0)
+    with pytest.raises(ps.SchemaError, match=r"column 'sex': .* cannot be met together"):
+        crossed(fitted, codes).rake(codes)
+
+
+def test_balances_that_a_handful_of_draws_would_carry_are_refused(
+    fitted: FittedSynthesizer,
+) -> None:
+    few, enough = alike(40_000, 15), alike(40_000, 2_000)
+    with pytest.raises(ps.SchemaError, match="repeat about 23 of the generator's 40000 draws"):
+        crossed(fitted, few).rake(few)
+    _, weights = crossed(fitted, enough).rake(enough)
+    assert weights[enough[:, 0] == 0].sum() == pytest.approx(0.9, abs=0.01)
+
+
+def test_targets_upon_targets_are_refused(fitted: FittedSynthesizer) -> None:
+    """Half and half after nine in ten would weigh few draws twice."""
+    once = fitted.projected_to(balance={"sex": {"f": 0.9}})
+    with pytest.raises(ps.UsageError, match="has targets already"):
+        once.projected_to(balance={"sex": {"f": 0.5}})
 
 
 def test_a_value_that_is_never_drawn_cannot_be_asked_for(fitted: FittedSynthesizer) -> None:
