@@ -26,8 +26,8 @@ def informed(first: NoisyPairs, second: NoisyPairs, shares: Tensor) -> NoisyPair
     """Both measurements as one, and what the common factors say where columns are many.
 
     `first` and `second` are independent; `shares` are the 1-ways, (total,). The factors' errors
-    hang together, while the table that follows takes each pair's for its own: with fewer than 20
-    columns they do more harm than good (ADR 16).
+    hang together, while the table that follows takes each pair's for its own, and with fewer
+    than 20 columns they tell little (ADR 16).
     """
     both = first.merged(second)
     if len(both.sizes) < FEWEST_COLUMNS:
