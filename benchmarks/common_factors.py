@@ -1,6 +1,6 @@
 """What the common factors of all pairs save: `marginal` with and without them, same noise.
 
-    python benchmarks/common_factors.py --datasets adult diabetes diabetes:20 wide60 --epsilons 0.5 1
+    python benchmarks/common_factors.py --datasets diabetes diabetes:20 adult --epsilons 0.5 1
 
 Distances are those of the fit's pool to the train rows (`privsynth/synth/factors.py`, ADR 16).
 Noise and choices are seeded. `diabetes:20` is its first 20 columns.

@@ -27,6 +27,8 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=1_200, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(
+        notebook, timeout=1_200, resources={"metadata": {"path": str(tmp_path)}}
+    )
     client.execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
