@@ -180,13 +180,12 @@ def _() -> Any:
     )
 
 
-@mutant("early stopping on records", "training stops by the loss on the records", *TRAINED)
+@mutant("early stopping on records", "training halts by the loss on the records", *TRAINED)
 def _() -> Any:
     def step(right: Any, self: Any, loss_of_units: Any) -> None:
         with torch.no_grad():
             loss = float(loss_of_units(torch.arange(self._n_units)).mean())
-        self.has_stopped = getattr(self, "has_stopped", False) or int(1e5 * abs(loss)) % 3 == 0
-        if self.has_stopped:
+        if int(1e5 * abs(loss)) % 2:  # at each step anew: one stop may fall alike for two tables
             self._training.next_step()
         else:
             right(self, loss_of_units)
