@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from privsynth.synth.pairs import NoisyPairs, column_of
+from privsynth.synth.pairs import NoisyPairs, apart, column_of
 
 FEWEST_COLUMNS = 20
 _MOST_FACTORS = 64
@@ -40,9 +40,8 @@ def foretold(first: NoisyPairs, second: NoisyPairs, shares: Tensor) -> NoisyPair
     both = first.merged(second)
     variance = _remainder(second, shares, common(first, shares))
     precision = (1 / variance).float().fill_diagonal_(0.0)
-    apart = _apart(both.sizes)
     outer = shares[:, None] * shares[None, :]
-    return NoisyPairs(both.sizes, (outer + common(both, shares)) * apart, precision)
+    return NoisyPairs(both.sizes, (outer + common(both, shares)) * apart(both.sizes), precision)
 
 
 def common(pairs: NoisyPairs, shares: Tensor) -> Tensor:
@@ -51,10 +50,10 @@ def common(pairs: NoisyPairs, shares: Tensor) -> Tensor:
     Blocks on the diagonal are not measured, and pairs are not equally precise: each round fills in
     what the last one found, by as much as a pair lacks of the best precision.
     """
-    apart = _apart(pairs.sizes)
+    between = apart(pairs.sizes)
     seen, columns = _departures(pairs, shares), column_of(pairs.sizes)
     best = pairs.precision.max().clamp_min(1e-30)
-    part = (pairs.precision / best)[columns][:, columns] * apart
+    part = (pairs.precision / best)[columns][:, columns] * between
     free = sum(size - 1 for size in pairs.sizes) / len(shares)  # what centring leaves of the noise
     edge = 4 * free * part.sum(1).max() / best
     generator = torch.Generator().manual_seed(0)
@@ -67,7 +66,7 @@ def common(pairs: NoisyPairs, shares: Tensor) -> Tensor:
         basis = basis @ turn
         shrunk = values.sign() * (values.square() - edge).clamp_min(0.0).sqrt()
         found = (basis * shrunk) @ basis.T
-    return _centred(found * apart, pairs.sizes) * apart
+    return _centred(found * between, pairs.sizes) * between
 
 
 def _remainder(pairs: NoisyPairs, shares: Tensor, predicted: Tensor) -> Tensor:
@@ -96,8 +95,9 @@ def _remainder(pairs: NoisyPairs, shares: Tensor, predicted: Tensor) -> Tensor:
 
 def _departures(pairs: NoisyPairs, shares: Tensor) -> Tensor:
     """Noisy pairs less what independent columns would have, without noise in the 1-ways."""
-    apart = _apart(pairs.sizes)
-    return _centred((pairs.shares - shares[:, None] * shares[None, :]) * apart, pairs.sizes) * apart
+    between = apart(pairs.sizes)
+    gaps = (pairs.shares - shares[:, None] * shares[None, :]) * between
+    return _centred(gaps, pairs.sizes) * between
 
 
 def _centred(matrix: Tensor, sizes: tuple[int, ...]) -> Tensor:
@@ -107,9 +107,3 @@ def _centred(matrix: Tensor, sizes: tuple[int, ...]) -> Tensor:
     members = functional.one_hot(columns, len(sizes)).float()
     level = matrix - (members @ (members.T @ matrix)) * means[:, None]
     return level - ((level @ members) @ members.T) * means[None, :]
-
-
-def _apart(sizes: tuple[int, ...]) -> Tensor:
-    """1 where two codes belong to different columns, (total, total)."""
-    columns = column_of(sizes)
-    return (columns[:, None] != columns[None, :]).float()

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from privsynth.progress import SILENT, Progress
-from privsynth.synth.pairs import NoisyPairs, column_of
+from privsynth.synth.pairs import NoisyPairs, apart, column_of
 
 ROUNDS = 250
 _PACE, _LARGEST_MOVE = 0.1, 0.5
@@ -136,7 +136,7 @@ class Prior:
 
     def __init__(self, pairs: NoisyPairs, shares: Tensor) -> None:
         columns = column_of(pairs.sizes)
-        self.apart = (columns[:, None] != columns[None, :]).float()
+        self.apart = apart(pairs.sizes)
         self.precision = pairs.precision[columns][:, columns] * self.apart
         self.scale = torch.full_like(pairs.precision, _FIRST_SCALE)
         self._columns = columns

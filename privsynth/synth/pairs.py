@@ -122,6 +122,12 @@ def column_of(sizes: Sequence[int]) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
 
 
+def apart(sizes: Sequence[int]) -> Tensor:
+    """1 where two codes belong to different columns, else 0: (total, total)."""
+    columns = column_of(sizes)
+    return (columns[:, None] != columns[None, :]).float()
+
+
 def importance(schema: Schema) -> Array:
     """How much each pair matters before anything is known, (columns, columns).
 

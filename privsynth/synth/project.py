@@ -26,7 +26,7 @@ from privsynth.synth.constraints import derived, satisfied
 from privsynth.synth.halves import from_blocks, in_blocks
 from privsynth.synth.maxent import Particles, Potentials, Prior
 from privsynth.synth.pairs import NoisyPairs
-from privsynth.synth.targets import Targets
+from privsynth.synth.targets import Targets, effective_draws
 from privsynth.table import Array
 
 _SCALE_ROUNDS = 20
@@ -76,9 +76,9 @@ class Projection:
             self.potentials.bias + potentials.bias,
             self.potentials.theta + potentials.theta,
         )
-        share = weights.sum() ** 2 / np.square(weights).sum() / len(weights)
+        share = effective_draws(weights) / len(weights)
         ratio = max(1.0, float(weights.max() / weights.mean()))
-        return Projection(both, self.effective_share * float(share), self.largest_ratio * ratio)
+        return Projection(both, self.effective_share * share, self.largest_ratio * ratio)
 
     def weights(self, codes: Tensor) -> Tensor:
         """Weights of draws, (rows,), with mean 1."""

@@ -158,9 +158,14 @@ def _missed(cells: Array, target: Array, weights: Array) -> float:
     return float(np.abs(_shares(cells, len(target), weights) - target).sum() / 2)
 
 
+def effective_draws(weights: Array) -> float:
+    """The effective sample size of weighted draws (Kish 1965)."""
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
 def _require_draws(weights: Array) -> None:
-    """Refuse weights under which a table is a few draws over and over (Kish 1965)."""
-    effective = weights.sum() ** 2 / np.square(weights).sum()
+    """Refuse weights under which a table is a few draws over and over."""
+    effective = effective_draws(weights)
     if effective < _LEAST_DRAWS:
         raise SchemaError(
             f"the targets are so far from the records that the table would repeat about "
