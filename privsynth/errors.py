@@ -9,7 +9,7 @@
     ├── AssessmentError       the tables given to an assessment do not fit together
     ├── OutputError           a folder cannot be written, or already holds a run
     ├── UsageError            an argument is impossible (exit code 2)
-    └── ReleaseRefused        policy says no (exit code 3)
+    └── ReleaseRefused        a release that must not be (exit code 3)
 
 A message names the column, the rule and a count. It never holds a value of a record: an error
 message is a release.
@@ -61,7 +61,7 @@ class UsageError(PrivsynthError):
 
 
 class ReleaseRefused(PrivsynthError):  # noqa: N818 - a refusal is an answer, no fault
-    """A release that the policy refuses."""
+    """A release that must not be: its claim is refuted or void, or its build failed its audit."""
 
     exit_code = 3
 

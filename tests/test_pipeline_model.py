@@ -6,7 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,13 @@ from privsynth.audit.matrix import Kill
 from privsynth.errors import UsageError
 from privsynth.report.policy import Policy
 from privsynth.report.report import RiskReport
+from privsynth.risk.base import Result, attacks
 from privsynth.risk.linkability import Sources
+from privsynth.risk.membership import guessed, named
 from privsynth.synth import preset
 from privsynth.synth.gan import Gan
 from privsynth.synth.marginal import Marginal
+from privsynth.table import Tables
 
 SCHEMA = ps.Schema.parse(
     {
@@ -61,7 +64,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One attack and one metric in the place of all, and a table in the place of a network."""
     from privsynth.fidelity import metrics
     from privsynth.fidelity.marginals import TotalVariation
-    from privsynth.risk import Copies, attacks
+    from privsynth.risk import Copies
 
     monkeypatch.setattr(preset, "load_preset", lambda name: Marginal(max_codes=8))
     monkeypatch.setattr(attacks, "_items", {"copies": Copies})
@@ -268,3 +271,31 @@ def test_a_certificate_that_does_not_fit_is_refused_before_anything_is_charged(
     assert not (tmp_path / "out").exists()
     assert tools.ledger is not None
     assert tools.ledger.entries() == ()
+
+
+class NamesEveryone:
+    """Membership of 2,000 pairs, all of them named right: epsilon 2 does not allow it."""
+
+    name: ClassVar[str] = "membership"
+    title: ClassVar[str] = "Membership"
+
+    def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
+        all_right = guessed(np.ones(2_000), np.zeros(2_000), rng)
+        facts = {"attack": self.name, "title": self.title, "criterion": "membership"}
+        return (named(all_right, n_planned=2_000, **facts),)
+
+
+def test_a_claim_that_an_attack_refutes_is_not_released(
+    data: Path, tools: pipeline.Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attacks, "_items", {"membership": NamesEveryone})
+    folder = pipeline.RunFolder(tmp_path / "out")
+    with pytest.raises(ps.ReleaseRefused, match=r"refuted.*report\.html"):
+        pipeline.run(data, SCHEMA, pipeline.Job(1.0), folder.path, tools)
+    assert not folder.release.exists()
+    assert (folder.report / "report.html").is_file()
+    assert folder.synthetic.is_file()
+    with pytest.raises(ps.ReleaseRefused, match="refuted"):
+        pipeline.report(folder)
+    assert not folder.release.exists()
+    pipeline.assess_run(folder, data)  # the refusal leaves a run that can be assessed again

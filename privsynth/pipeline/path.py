@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from privsynth.errors import AssessmentError, OutputError
+from privsynth.errors import AssessmentError, OutputError, ReleaseRefused
 from privsynth.io import read_raw, write_parquet
 from privsynth.pipeline.folder import RunFolder, new_run, replaced, writing
 from privsynth.pipeline.job import Job, refuse_early
@@ -52,7 +52,8 @@ def run(
 ) -> tuple[Outcome, RiskReport]:
     """The whole path, from records to `out/release` and `out/controller`: all of it or nothing.
 
-    What was charged before a failure stays charged.
+    What was charged before a failure stays charged. ReleaseRefused where an attack refutes the
+    claim: then the controller's folder is there, with the report and the table, and no release.
     """
     refuse_early(schema, job, tools.noise)
     with new_run(out) as folder:
@@ -60,8 +61,22 @@ def run(
         synthetic = draw(fitted.model, fitted.record, tools.progress)
         report = judge(fitted, synthetic, folder, tools.progress)
         tools.progress.stage("writing the release")
-        write_release(folder.release, synthetic, report, csv=job.csv, certificate=tools.certificate)
+        refused = _released(synthetic, report, folder, job, tools)
+    if refused is not None:
+        raise ReleaseRefused(f"{refused}: {RunFolder(out).report / 'report.html'}")
     return _outcome(fitted, out), report
+
+
+def _released(
+    synthetic: Table, report: RiskReport, folder: RunFolder, job: Job, tools: Tools
+) -> ReleaseRefused | None:
+    """The release written; or why it was refused, and the table set aside for the controller."""
+    try:
+        write_release(folder.release, synthetic, report, csv=job.csv, certificate=tools.certificate)
+    except ReleaseRefused as refused:
+        write_parquet(synthetic, folder.synthetic)
+        return refused
+    return None
 
 
 def fit(data: Path, schema: Schema, job: Job, out: Path, tools: Tools) -> Outcome:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from privsynth.report.facts import NOT_SUPPORTED
 from privsynth.report.format import number, percent, percent_at_most
 from privsynth.report.report import RiskReport
 from privsynth.report.subject import domain
@@ -81,9 +80,6 @@ def _warning(report: RiskReport) -> str:
     if report.dp["void"]:
         reasons = "; ".join(map(_plain, report.dp["void"]))
         return f"> **The claim of differential privacy is void:** {reasons}.\n"
-    if report.claims[0].status == NOT_SUPPORTED:
-        reason = _plain(report.claims[0].finding)
-        return f"> **The claim of differential privacy is refuted:** {reason}\n"
     return ""
 
 
@@ -97,7 +93,7 @@ def _size(report: RiskReport) -> str:
 
 def _privacy(report: RiskReport) -> str:
     claim, lines = report.claims[0], []
-    if report.dp is not None and report.dp["meaning"] and claim.status != NOT_SUPPORTED:
+    if report.dp is not None and report.dp["meaning"]:
         steps = ", ".join(
             f"{percent(each['before'])} to at most {percent_at_most(each['after_at_most'])}"
             for each in report.dp["meaning"]

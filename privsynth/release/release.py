@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from privsynth.errors import OutputError
+from privsynth.errors import OutputError, ReleaseRefused
 from privsynth.io.write import write_csv, write_parquet
 from privsynth.release.card import card
 from privsynth.release.manifest import NAME, FileEntry, Manifest
@@ -32,10 +32,15 @@ def write_release(
     """Write the release folder: table, data card, public edition of the report, manifest.
 
     Either edition of the report may be given; only the public one is written. The certificate of
-    the build is written as it is given. OutputError where the folder exists or cannot be written;
-    then nothing is left behind.
+    the build is written as it is given. ReleaseRefused where the claim of differential privacy is
+    refuted, OutputError where the folder exists or cannot be written; then nothing is left behind.
     """
     folder, public = Path(folder), report.public()
+    if report.is_refuted:
+        raise ReleaseRefused(
+            "the claim of differential privacy is refuted, so no release was written: an attack "
+            "learnt more than the claim allows; the controller's report says which and how far"
+        )
     with _built_beside(folder) as place:
         data = f"data/{report.subject['dataset']}.parquet"
         (place / "data").mkdir()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.privacy.accountant import Relation, epsilon_of, trade_off
+from privsynth.privacy.accountant import epsilon_of, trade_off
 from privsynth.privacy.budget import PrivacyUnit
 from privsynth.privacy.calibrate import budget_shares
 from privsynth.privacy.guarantee import Guarantee
@@ -104,7 +104,8 @@ def ceiling_of(guarantee: Guarantee | None, result: AttackResult) -> Ceiling | N
     A control rate is an estimate, so the interval around it is searched, not the point alone:
     no hit in few trials does not show that there is never one.
 
-    f is that of one person in or out, and of an exchange where persons were attacked in pairs.
+    f is that of an exchange: the split gives train a fixed number of persons, so that whoever is a
+    control record has somebody else in their place.
 
     That bounds an attack on a named person. A query that may hit any one of n persons has a rate
     that is the sum of theirs: f is convex, so at most n (1 - f(b / n)).
@@ -112,9 +113,8 @@ def ceiling_of(guarantee: Guarantee | None, result: AttackResult) -> Ceiling | N
     if guarantee is None or not guarantee.holds or result.control is None:
         return None
     n_persons = int(result.details.get("persons_a_side", 1))
-    relation: Relation = "replace_one" if result.of_pairs else "add_or_remove_one"
     rates = np.linspace(*result.control.interval(), _GRID_AROUND_CONTROL)
-    of_each = 1 - trade_off(guarantee.plan.mechanisms, rates / n_persons, relation)
+    of_each = 1 - trade_off(guarantee.plan.mechanisms, rates / n_persons, "replace_one")
     allowed = np.minimum(1.0, n_persons * of_each)
     return Ceiling(float(allowed.max()), float((allowed - rates).max()))
 

@@ -142,8 +142,7 @@ class AttackResult:
     control. `weight` is this result's part of the error that a suite may make: more for an attack
     that is known to find leaks, since many weak ones beside it would drown it. `persons` counts
     the distinct persons (privacy units) of the train table against whom the attack succeeded.
-    `guards` names the faults of the tool that were worked around. `of_pairs` says that each trial
-    told one person in and another out from the reverse, which is two steps of add-or-remove-one.
+    `guards` names the faults of the tool that were worked around.
     `guesses` are those at pairs, at all of them and at fewer: some suit whatever delta is claimed.
 
     >>> result = AttackResult(
@@ -173,7 +172,6 @@ class AttackResult:
     weight: float = 1.0
     details: Mapping[str, Detail] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
-    of_pairs: bool = False
     guesses: tuple[Guesses, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 

@@ -134,7 +134,6 @@ def named(guesses: tuple[Guesses, ...], **facts: Any) -> AttackResult:
         p_value=min(1.0, len(hits) * p_values[best]),
         persons=chosen.hits,
         tool="privsynth",
-        of_pairs=True,
         guesses=guesses,
         details={
             "guesses_that_tell_most": chosen.total,

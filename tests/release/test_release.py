@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from privsynth.errors import OutputError
+from privsynth.errors import OutputError, ReleaseRefused
 from privsynth.release import release as module
 from privsynth.release.card import card
 from privsynth.release.release import write_release, write_report
@@ -44,6 +44,14 @@ def test_the_folder_holds_what_it_should_and_nothing_else(folder):
 def test_csv_comes_only_when_it_is_asked_for(tmp_path, synthetic, report):
     write_release(tmp_path / "release", synthetic, report)
     assert not list((tmp_path / "release").rglob("*.csv"))
+
+
+def test_a_refuted_claim_is_not_released(tmp_path, synthetic, report):
+    refuted = (replace(report.claims[0], status="not supported"), *report.claims[1:])
+    for each in (replace(report, claims=refuted), replace(report, claims=refuted).public()):
+        with pytest.raises(ReleaseRefused, match="refuted, so no release was written"):
+            write_release(tmp_path / "release", synthetic, each)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_report_is_the_public_edition(folder):
