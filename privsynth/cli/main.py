@@ -37,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A synthetic table that may be handed over, the risk report that goes with it, and a "
     "ledger entry that says what it cost.",
-    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 refused by policy. "
+    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 refused. "
     "Progress goes to stderr; --json prints one JSON document on stdout.",
 )
 app.command("inspect")(inspect.inspect)
