@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,17 @@ RUN_FILES = {
 
 def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_private_row_count_is_told_in_two_digits(
+    data: Path, tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    private = ps.Schema.parse(SCHEMA.to_dict() | {"privacy": {"row_count": "private"}})
+    tools = replace(tools, say=said.append)
+    done = pipeline.fit(data, private, pipeline.Job(1.0, 1e-5), tmp_path / "out", tools)
+    assert re.match(r"about 1[1-5]0 rows for ", said[-1]), said  # about 135 are trained on
+    assert re.match(r"about \d{1,2}0 rows for ", done.size)
 
 
 def test_the_whole_path(data: Path, tools: pipeline.Tools, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,24 @@ def cells(
     """
     cut = [binned(tables, name, cut_on) for name in columns]
     return [row_hashes([values[i] for values in cut]) for i in range(len(tables))]
+
+
+def n_sharing(
+    wanted: NDArray[Any], groups: NDArray[Any], persons: NDArray[Any]
+) -> NDArray[np.int64]:
+    """How many persons have a record in each wanted group, (n_wanted,); 0 where nobody has.
+
+    `groups` and `persons` tell of each record; a person with many records in a group counts once.
+
+    >>> n_sharing(np.array([7, 8, 9]), np.array([7, 7, 7, 8]), np.array([0, 0, 1, 1])).tolist()
+    [2, 1, 0]
+    """
+    found, place = np.unique(groups, return_inverse=True)
+    each, person = np.unique(persons, return_inverse=True)
+    pairs = np.unique(place * len(each) + person)
+    counts = np.bincount(pairs // len(each))
+    at = np.minimum(np.searchsorted(found, wanted), len(found) - 1)
+    return np.asarray(np.where(found[at] == wanted, counts[at], 0))
 
 
 def binned(tables: Sequence[PlainTable], name: str, cut_on: PlainTable) -> list[NDArray[np.int64]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.cells import binned, cells
+from privsynth.risk.cells import binned, cells, n_sharing
 from privsynth.risk.plain import PlainTables, plain_tables
 from privsynth.table import Tables
 
@@ -58,7 +58,7 @@ def disclosure(tables: Tables) -> Disclosure | Inconclusive:
         return Inconclusive("no quasi-identifier is present in all tables")
     real, synthetic = cells((plain.train, plain.synthetic), known, cut_on=plain.train)
     persons = plain.train.persons
-    sizes = _sizes(real, persons)
+    sizes = n_sharing(real, real, persons)
     alone, met = sizes == 1, np.isin(real, synthetic)
     secrets = plain.with_role("sensitive")
     told = [_share(_told(plain, name, real, synthetic), persons) for name in secrets]
@@ -70,15 +70,6 @@ def disclosure(tables: Tables) -> Disclosure | Inconclusive:
         repu=_share(alone & met, persons),
         disco=float(np.mean(told)) if told else None,
     )
-
-
-def _sizes(cells: NDArray[np.uint64], persons: NDArray[Any]) -> NDArray[np.int64]:
-    """How many persons share the combination of each record."""
-    _, place = np.unique(cells, return_inverse=True)
-    _, person = np.unique(persons, return_inverse=True)
-    n_persons = int(person.max()) + 1
-    pairs = np.unique(place * n_persons + person)
-    return np.asarray(np.bincount(pairs // n_persons)[place])
 
 
 def _share(records: NDArray[np.bool_], persons: NDArray[Any]) -> float:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from privsynth.errors import UsageError
-from privsynth.risk.statistics import MIN_TRIALS
+from privsynth.risk.statistics import MIN_TRIALS, upper_excess
 
 _Z = 1.645  # one-sided limit of 95 %
-_Z_VERDICT = NormalDist().inv_cdf(0.975)  # two-sided limits of 95 %, as verdicts use them
 _SPREAD = 5.0  # standard deviations beyond which a count is left out: two in a million
 
 
@@ -46,7 +42,12 @@ def verdict_queries(control_rate: float, threshold: float = 0.09) -> int:
     [39, 64, 234, 94]
     """
     _require_possible(control_rate, threshold)
-    return _least(lambda n: float(_upper(control_rate * n, control_rate * n, n)) < threshold)
+
+    def is_enough(n: int) -> bool:
+        even = (control_rate * n, n)
+        return bool(upper_excess(even, even) < threshold)
+
+    return _least(is_enough)
 
 
 def powered_queries(control_rate: float, threshold: float = 0.09, power: float = 0.8) -> int:
@@ -88,20 +89,5 @@ def _chance_of_support(n: int, rate: float, threshold: float) -> float:
     reach = _SPREAD * math.sqrt(n * rate * (1 - rate))
     hits = np.arange(max(0, math.floor(n * rate - reach)), min(n, math.ceil(n * rate + reach)) + 1)
     chance = binom.pmf(hits, n, rate)
-    supported = _upper(hits[:, None], hits[None, :], n) < threshold
+    supported = upper_excess((hits[:, None], n), (hits[None, :], n)) < threshold
     return float(chance @ supported @ chance)
-
-
-def _upper(members: Any, controls: Any, n: int) -> NDArray[np.float64]:
-    """The upper limit of the excess, as `statistics.excess` gives it, for many counts at once."""
-    (m, _, m_high), (c, c_low, _) = _wilson(members, n), _wilson(controls, n)
-    return np.asarray(m - c + np.hypot(m_high - m, c - c_low))
-
-
-def _wilson(hits: Any, n: int) -> tuple[NDArray[np.float64], ...]:
-    """Rates of n trials, and the limits of their score intervals."""
-    hits = np.asarray(hits, dtype=np.float64)
-    square = _Z_VERDICT**2
-    centre = (hits + square / 2) / (n + square)
-    half = _Z_VERDICT / (n + square) * np.sqrt(hits * (n - hits) / n + square / 4)
-    return hits / n, np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)

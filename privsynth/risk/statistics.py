@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from privsynth.errors import Inconclusive
 from privsynth.risk.base import NO_CONTROL, AttackResult, Guesses, Rate, Risk
 
 MIN_TRIALS = 30
 """Fewer trials than this on either side decide nothing."""
+
+Counts: TypeAlias = tuple[ArrayLike, int]
+"""Hits, of one attack or of many, and the trials of each."""
 
 _PAIRS_PER_DELTA = 0.02  # pairs times delta; with more of them the term in delta takes over
 
@@ -28,11 +32,23 @@ def excess(member: Rate, control: Rate, confidence: float = 0.95) -> Risk:
     >>> excess(Rate(56, 70), Rate(48, 80))  # Newcombe's own example: .0524 to .3339
     Risk(value=0.2000..., low=0.0524..., high=0.3338..., confidence=0.95)
     """
-    m, c = member.value, control.value
-    (m_low, m_high), (c_low, c_high) = wilson(member, confidence), wilson(control, confidence)
-    low = m - c - math.hypot(m - m_low, c_high - c)
-    high = m - c + math.hypot(m_high - m, c - c_low)
-    return Risk(m - c, low, high, confidence)
+    low = -upper_excess((control.hits, control.total), (member.hits, member.total), confidence)
+    high = upper_excess((member.hits, member.total), (control.hits, control.total), confidence)
+    return Risk(member.value - control.value, float(low), float(high), confidence)
+
+
+def upper_excess(member: Counts, control: Counts, confidence: float = 0.95) -> NDArray[np.float64]:
+    """The upper limit that `excess` gives; arrays of hits broadcast, so that many take one call.
+
+    The lower limit is that of the sides exchanged, negated.
+
+    >>> upper_excess((np.array([3, 5]), 40), (4, 40)).round(2)
+    array([0.11, 0.17])
+    """
+    (m, _, m_high), (c, c_low, _) = (
+        score_interval(hits, total, confidence) for hits, total in (member, control)
+    )
+    return np.asarray(m - c + np.hypot(m_high - m, c - c_low))
 
 
 def wilson(rate: Rate, confidence: float = 0.95) -> tuple[float, float]:
@@ -41,13 +57,30 @@ def wilson(rate: Rate, confidence: float = 0.95) -> tuple[float, float]:
     >>> [round(limit, 4) for limit in wilson(Rate(10, 100))]
     [0.0552, 0.1744]
     """
+    _, low, high = score_interval(rate.hits, rate.total, confidence)
+    return float(low), float(high)
+
+
+def score_interval(
+    hits: ArrayLike, total: int, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], ...]:
+    """Rates of so many trials, and the lower and upper limits of their score intervals.
+
+    >>> [limit.round(4).tolist() for limit in score_interval([0, 10], 100)]
+    [[0.0, 0.1], [0.0, 0.0552], [0.037, 0.1744]]
+    """
+    hits, z = np.asarray(hits, dtype=np.float64), _two_sided(confidence)
+    centre = (hits + z * z / 2) / (total + z * z)
+    half = z / (total + z * z) * np.sqrt(hits * (total - hits) / total + z * z / 4)
+    return hits / total, np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)
+
+
+@cache
+def _two_sided(confidence: float) -> float:
+    """The standard deviations on either side within which a normal variable keeps so often."""
     from scipy.stats import norm
 
-    z = float(norm.ppf((1 + confidence) / 2))
-    centre = (rate.hits + z * z / 2) / (rate.total + z * z)
-    spread = rate.hits * (rate.total - rate.hits) / rate.total + z * z / 4
-    half = z / (rate.total + z * z) * math.sqrt(spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return float(norm.ppf((1 + confidence) / 2))
 
 
 def p_value(member: Rate, control: Rate) -> float:

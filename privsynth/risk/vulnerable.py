@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
 from privsynth.risk.base import AttackResult, Failure, Rate, Result, attacks
-from privsynth.risk.cells import cells
+from privsynth.risk.cells import cells, n_sharing
 from privsynth.risk.copies import THREAT_MODEL
 from privsynth.risk.lineup import Lineup, Pair, line_up
 from privsynth.risk.membership import guessed, named
@@ -22,12 +22,12 @@ from privsynth.risk.statistics import MIN_TRIALS, compared
 from privsynth.table import Tables
 
 RARE_SHARE = 0.01
-"""A label is rare where fewer of the other real records hold it."""
+"""A label is rare where a smaller share of the other real persons holds it, in any record."""
 
 _FEWEST = 80  # outliers on both sides together, so that each side has some thirty
 
 SMALL_CELL = 11
-"""A combination of quasi-identifiers is small below this many records (CMS, ResDAC 2024)."""
+"""A combination of quasi-identifiers is small below this many persons (CMS, ResDAC 2024)."""
 
 GROUPS = {
     "outlying": "persons far from all others",
@@ -101,24 +101,20 @@ def outliers(outlying: Pair, share: float) -> Pair:
 
 
 def rare_holders(persons: PlainTable, others: PlainTable) -> NDArray[np.bool_]:
-    """Who holds a label that under `RARE_SHARE` of the others hold, (n_persons,)."""
-    holds = np.zeros(persons.n_rows, dtype=bool)
+    """Who holds a label that under `RARE_SHARE` of the other persons hold, (n_persons,)."""
+    holds, few = np.zeros(persons.n_rows, dtype=bool), RARE_SHARE * others.n_persons
     for name, codes in persons.labels.items():
-        n_labels = 1 + max(codes.max(initial=-1), others.labels[name].max(initial=-1))
-        counts = np.bincount(others.labels[name] + 1, minlength=n_labels + 1)[1:]
-        is_rare = counts < RARE_SHARE * others.n_rows
-        holds |= np.append(is_rare, False)[codes]  # -1, missing, is the last
+        is_rare = n_sharing(codes, others.labels[name], others.persons) < few
+        holds |= is_rare & (codes >= 0)  # missing is no label
     return holds
 
 
 def in_small_cell(
     persons: PlainTable, others: PlainTable, columns: Sequence[str]
 ) -> NDArray[np.bool_]:
-    """Whose combination of `columns`, numbers in quantile bins, under 11 of the others share."""
+    """Whose combination of `columns`, numbers in quantile bins, under 11 other persons share."""
     mine, theirs = cells((persons, others), columns, cut_on=others)
-    found, counts = np.unique(theirs, return_counts=True)
-    place = np.minimum(np.searchsorted(found, mine), len(found) - 1)
-    return np.asarray(np.where(found[place] == mine, counts[place], 0) < SMALL_CELL)
+    return n_sharing(mine, theirs, others.persons) < SMALL_CELL
 
 
 def _on_both(lineup: Lineup, rule: Callable[[PlainTable, PlainTable], NDArray[Any]]) -> Pair:

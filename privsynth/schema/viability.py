@@ -47,7 +47,8 @@ def viability(n_rows: int, schema: Schema, epsilon: float) -> Viability:
     has the standard deviation sd = sqrt(d / (2 rho)). With K codes over all columns a count is
     n d / K on average. The table is ample where sd is at most 3 % of that, thin up to 10 %, and
     too small beyond: pairs of columns have far smaller counts and drown first. It is a plan, not a
-    guarantee: it reads the schema and the number of rows, nothing else.
+    guarantee: it reads the schema and the number of rows, nothing else. Where the schema says that
+    the row count is private, verdict and line rest on a rounded one: two digits, tens at finest.
 
     >>> schema = Schema.parse({"dataset": {"id": "d"},
     ...     "columns": {"age": {"kind": "integer", "lower": 0, "upper": 120}}})
@@ -56,10 +57,14 @@ def viability(n_rows: int, schema: Schema, epsilon: float) -> Viability:
     """
     if not epsilon > 0:
         raise UsageError("epsilon must be greater than 0")
+    private = schema.privacy.row_count == "private"
+    if private:
+        n_rows = _rounded(n_rows)
     d, codes = len(schema.modelled), sum(map(codebook_size, schema.columns.values()))
     of = "rows" if schema.privacy.unit == "row" else "persons"
     plural = "" if d == 1 else "s"
-    facts = f"{n_rows:,} {of} for {d} column{plural} ({n_rows / max(codes, 1):.1f} {of} a code)"
+    amount = f"{'about ' * private}{n_rows:,} {of}"
+    facts = f"{amount} for {d} column{plural} ({n_rows / max(codes, 1):.1f} {of} a code)"
     if not d or math.isinf(epsilon):
         why = "no column is learned" if not d else "no noise is added"
         return Viability("ample", f"{facts}: {why}")
@@ -104,6 +109,11 @@ def _advice(verdict: Verdict, enough: int, of: str) -> str:
         "too small": "expect no more than the outline of single columns",
     }[verdict]
     return f"; {expect}; about {enough:,} {of} would be ample"
+
+
+def _rounded(n_rows: int) -> int:
+    step = int(10 ** max(math.floor(math.log10(max(n_rows, 1))) - 1, 1))
+    return max(step, round(n_rows / step) * step)
 
 
 def _round_up(number: float) -> int:

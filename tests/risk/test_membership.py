@@ -259,6 +259,25 @@ def test_a_small_cell_is_one_that_few_others_share() -> None:
     assert in_small_cell(persons, others, ("age", "sex")).tolist() == [False, False, True]
 
 
+def test_many_records_of_one_person_are_one_holder() -> None:
+    """Town 1 is seen in a tenth of the records: the visits of one person among 1,001."""
+    others = PlainTable(
+        {}, {"town": np.repeat([0, 1], [1000, 111])}, np.append(np.arange(1000), np.full(111, 1000))
+    )
+    persons = PlainTable({}, {"town": np.array([0, 1])}, np.arange(2))
+    assert in_small_cell(persons, others, ("town",)).tolist() == [False, True]
+    assert rare_holders(persons, others).tolist() == [False, True]
+
+
+def test_a_label_that_many_persons_hold_once_is_not_rare() -> None:
+    """Town 1 is seen in 0.5 % of the records: one record each of one person in twenty."""
+    town = np.zeros((100, 10), dtype=int)
+    town[:5, 0] = 1
+    others = PlainTable({}, {"town": town.ravel()}, np.repeat(np.arange(100), 10))
+    persons = PlainTable({}, {"town": np.array([0, 1])}, np.arange(2))
+    assert not rare_holders(persons, others).any()
+
+
 def test_copies_of_the_rare_are_found(make_tables: MakeTables, clinic_schema: Schema) -> None:
     """One person in 125 of both real tables comes from Cork; the table repeats those of train."""
     tables = make_tables(10_000, 4_900, 3_000)

@@ -15,6 +15,7 @@ from privsynth.risk.statistics import (
     holm,
     p_value,
     residual,
+    upper_excess,
     widened,
     wilson,
 )
@@ -47,6 +48,14 @@ def test_excess_lies_in_its_interval_and_is_antisymmetric(member: Rate, control:
     there, back = excess(member, control), excess(control, member)
     assert -1 - 1e-9 <= there.low <= there.value <= there.high <= 1 + 1e-9
     assert there.low == pytest.approx(-back.high)
+
+
+def test_the_upper_limit_of_many_counts_is_that_of_each() -> None:
+    members, controls = np.array([0, 3, 17, 40]), np.array([0, 5, 20, 12, 40])
+    limits = upper_excess((members[:, None], 40), (controls[None, :], 40))
+    for i, member in enumerate(members):
+        for j, control in enumerate(controls):
+            assert limits[i, j] == excess(Rate(int(member), 40), Rate(int(control), 40)).high
 
 
 @given(rates())

@@ -11,7 +11,7 @@ def schema_of(n_columns, **privacy):
     columns = {
         f"c{number}": {"kind": "integer", "lower": 0, "upper": 99} for number in range(n_columns)
     }
-    who = {"who": {"kind": "id"}} if privacy else {}
+    who = {"who": {"kind": "id"}} if "unit" in privacy else {}
     return Schema.parse({"dataset": {"id": "d"}, "privacy": privacy, "columns": columns | who})
 
 
@@ -69,6 +69,20 @@ def test_more_rows_and_more_epsilon_help_and_more_columns_hurt():
 
 def test_persons_are_counted_where_they_are_the_unit():
     assert viability(500, schema_of(3, unit="who"), 1.0).line.startswith("500 persons for 3 col")
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "alike", "told"),
+    [(26_049, 25_951, "about 26,000 rows"), (26, 34, "about 30 rows"), (1, 14, "about 10 rows"),
+     (996, 1_040, "about 1,000 rows")],
+)  # fmt: skip
+def test_a_private_row_count_is_told_roughly_and_enters_nothing_else(n_rows, alike, told):
+    schema = schema_of(15, row_count="private")
+    found = viability(n_rows, schema, 0.1)
+    assert found.line.startswith(f"{told} for 15 columns")
+    assert found == viability(alike, schema, 0.1)
+    assert found != viability(2 * alike, schema, 0.1)
+    assert viability(n_rows, schema_of(15), 0.1).line.startswith(f"{n_rows:,} rows for 15")
 
 
 def test_no_privacy_and_no_columns_need_no_rows():
