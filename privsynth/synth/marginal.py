@@ -12,7 +12,7 @@ from torch import Tensor
 
 from privsynth.encode import Codebook, codebook_requests, learn_codebook
 from privsynth.privacy.budget import PrivacyBudget
-from privsynth.privacy.plan import GaussianEvent, Request
+from privsynth.privacy.plan import GaussianEvent, PrivacyPlan, Request
 from privsynth.schema import Schema
 from privsynth.synth.base import (
     SavedModel,
@@ -74,7 +74,8 @@ def learn_table(train: Table, codebook: Codebook, work: Work) -> tuple[MaxEntTab
         first = counter.measure(PAIR_ROUNDS[0], weights)
         prior = fitted(first, total, _FIRST_ROUNDS).prior_variance()
         second = counter.measure(PAIR_ROUNDS[1], second_round(first, prior, weights))
-        total = first.merged(second).sharpened(total, counts_precision(work, codebook))
+        precision = counts_precision(train.schema, codebook, work.spending.plan)
+        total = first.merged(second).sharpened(total, precision)
         pairs = informed(first, second, total)
     work.progress.stage("fitting the marginals", ROUNDS)
     fit = fitted(pairs, total, ROUNDS)
@@ -91,13 +92,15 @@ def count_pairs(train: Table, codebook: Codebook, work: Work) -> Measured:
     work.progress.stage("measuring every pair of columns")
     counter, weights = PairCounter(train, codebook, work), importance(train.schema)
     first, second = (counter.measure(name, weights) for name in PAIR_ROUNDS)
-    shares = first.merged(second).sharpened(shares, counts_precision(work, codebook))
+    precision = counts_precision(train.schema, codebook, work.spending.plan)
+    shares = first.merged(second).sharpened(shares, precision)
     return Measured(informed(first, second, shares), shares)
 
 
-def counts_precision(work: Work, codebook: Codebook) -> float:
+def counts_precision(schema: Schema, codebook: Codebook, plan: PrivacyPlan) -> float:
     """One over the variance of a code's share as the codebook measured it."""
-    events = [each.event for each in work.spending.plan.mechanisms if each.name not in PAIR_ROUNDS]
+    asked = {request.name for request in codebook_requests(schema, 1.0)}
+    events = [each.event for each in plan.mechanisms if each.name in asked]
     noises = [each.noise_multiplier for each in events if isinstance(each, GaussianEvent)]
     return float((codebook.n_units / max([LEAST_DEVIATION, *noises])) ** 2)
 

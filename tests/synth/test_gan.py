@@ -1,14 +1,17 @@
 """The critic meets records only in charged steps; the generator never does; both add something."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from privsynth.privacy.budget import PrivacyBudget
+from privsynth.privacy.budget import PrivacyBudget, PrivacyUnit
+from privsynth.privacy.calibrate import calibrate
 from privsynth.privacy.dpsgd import clippable_layers, clipped_sum
 from privsynth.privacy.noise import SeededNoise
-from privsynth.privacy.plan import MeasurementRequest, TrainingRequest
+from privsynth.privacy.plan import GaussianEvent, MeasurementRequest, TrainingRequest
 from privsynth.schema import Schema
 from privsynth.synth import gan, marginal, project, trust
 from privsynth.synth.base import load_fitted
@@ -297,3 +300,19 @@ def test_it_trains_without_privacy_too():
     found = fit(SMALL, epsilon=0.0)
     assert not found.guarantee.is_private
     assert found.players.critic.wide.weight.abs().max() > 0
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 10.0])
+def test_the_codebook_is_as_precise_as_its_own_noise_says(epsilon):
+    """The histogram of odds is noisier than the codebook, and no part of it."""
+    schema, budget = clinic_schema(row_count="public"), PrivacyBudget(epsilon, 1e-5)
+    plan = calibrate(Gan().requests(schema, 30_000, budget), budget, PrivacyUnit())
+    noises = {
+        each.name: each.event.noise_multiplier
+        for each in plan.mechanisms
+        if isinstance(each.event, GaussianEvent)
+    }
+    (counted,) = {round(noises[name], 9) for name in noises if name.endswith(": counts")}
+    found = marginal.counts_precision(schema, SimpleNamespace(n_units=30_000), plan)
+    assert found == pytest.approx((30_000 / max(marginal.LEAST_DEVIATION, counted)) ** 2)
+    assert noises[trust.ODDS] > counted
