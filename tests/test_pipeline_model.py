@@ -290,12 +290,12 @@ def test_a_claim_that_an_attack_refutes_is_not_released(
 ) -> None:
     monkeypatch.setattr(attacks, "_items", {"membership": NamesEveryone})
     folder = pipeline.RunFolder(tmp_path / "out")
-    with pytest.raises(ps.ReleaseRefused, match=r"refuted.*report\.html"):
+    with pytest.raises(ps.ReleaseRefused, match=r"further.*report\.html"):
         pipeline.run(data, SCHEMA, pipeline.Job(1.0), folder.path, tools)
     assert not folder.release.exists()
     assert (folder.report / "report.html").is_file()
     assert folder.synthetic.is_file()
-    with pytest.raises(ps.ReleaseRefused, match="refuted"):
+    with pytest.raises(ps.ReleaseRefused, match="further"):
         pipeline.report(folder)
     assert not folder.release.exists()
     pipeline.assess_run(folder, data)  # the refusal leaves a run that can be assessed again

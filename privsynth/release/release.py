@@ -32,14 +32,14 @@ def write_release(
     """Write the release folder: table, data card, public edition of the report, manifest.
 
     Either edition of the report may be given; only the public one is written. The certificate of
-    the build is written as it is given. ReleaseRefused where the claim of differential privacy is
-    refuted, OutputError where the folder exists or cannot be written; then nothing is left behind.
+    the build is written as it is given. ReleaseRefused where an attack got further than the claim
+    allows, OutputError where the folder exists or cannot be written; then nothing is left behind.
     """
     folder, public = Path(folder), report.public()
-    if report.is_refuted:
+    if report.is_contradicted:
         raise ReleaseRefused(
-            "the claim of differential privacy is refuted, so no release was written: an attack "
-            "learnt more than the claim allows; the controller's report says which and how far"
+            "an attack got further than the claim of differential privacy allows, so no release "
+            "was written; the controller's report says which and how far"
         )
     with _built_beside(folder) as place:
         data = f"data/{report.subject['dataset']}.parquet"

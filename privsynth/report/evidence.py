@@ -11,6 +11,7 @@ from privsynth.fidelity.base import Failure, Score
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.report.assessment import Assessment
 from privsynth.report.facts import (
+    ABOVE_CEILING,
     EPSILON_LOWER,
     INCONCLUSIVE,
     Fact,
@@ -24,7 +25,7 @@ from privsynth.report.policy import Policy
 from privsynth.report.statement import Ceiling, ceiling_of
 from privsynth.risk.base import LEVEL, AttackResult, Rate, Risk
 from privsynth.risk.disclosure import Disclosure
-from privsynth.risk.statistics import epsilon_refuted
+from privsynth.risk.statistics import epsilon_refuted, lower_limit
 from privsynth.schema import Schema
 
 DELTA_WITHOUT_CLAIM = 1e-5
@@ -69,11 +70,13 @@ def _count(name: str, title: str, n: int, sensitivity: Sensitivity) -> Fact:
 def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy) -> Iterable[Fact]:
     carried_out = [each for each in assessment.attacks if isinstance(each, AttackResult)]
     n_guessing = sum(bool(each.guesses) for each in carried_out)
+    n_measured = sum(isinstance(each.excess, Risk) for each in carried_out)
     for each in assessment.attacks:
         if isinstance(each, AttackResult):
             fact = _attack(each, ceiling_of(guarantee, each), policy)
             floor = _floor(each, guarantee, n_guessing)
-            yield replace(fact, details={**fact.details, **floor})
+            above = _above_ceiling(each, guarantee, n_measured)
+            yield replace(fact, details={**fact.details, **floor, **above})
         else:
             yield Fact(
                 f"testing.{each.name}",
@@ -93,6 +96,22 @@ def _floor(result: AttackResult, guarantee: Guarantee | None, n_guessing: int) -
     delta = guarantee.budget.delta if guarantee is not None and claimed else DELTA_WITHOUT_CLAIM
     refuted = epsilon_refuted(result.guesses, delta, 1 - LEVEL / max(1, n_guessing))
     return {} if refuted is None else {EPSILON_LOWER: refuted, "epsilon_lower_at_delta": delta}
+
+
+def _above_ceiling(
+    result: AttackResult, guarantee: Guarantee | None, n_measured: int
+) -> dict[str, float]:
+    """How far an excess is above its ceiling, at a confidence that `n_measured` attacks share.
+
+    It counts persons as independent, which a mechanism need not leave them: it is a reason to
+    find out, while guesses at pairs refute an epsilon outright.
+    """
+    confidence = 1 - LEVEL / max(1, n_measured)
+    ceiling = ceiling_of(guarantee, result, confidence)
+    if ceiling is None or not isinstance(result.excess, Risk):
+        return {}
+    above = lower_limit(result.excess, confidence) - ceiling.excess
+    return {ABOVE_CEILING: round(above, 6)} if above > 0 else {}
 
 
 def _attack(result: AttackResult, ceiling: Ceiling | None, policy: Policy) -> Fact:

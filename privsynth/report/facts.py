@@ -23,6 +23,9 @@ WITHHELD = "held by the controller"
 EPSILON_LOWER = "epsilon_lower_replace_one"
 """The detail of an attack that says which epsilon it refutes at least, under replace-one."""
 
+ABOVE_CEILING = "above_ceiling_by"
+"""The detail of an attack beyond what the proof allows, chance among all reckoned with."""
+
 SIGNS: Mapping[str, str] = {
     SUPPORTED: "✓",
     NOT_SUPPORTED: "✗",

@@ -15,7 +15,7 @@ from privsynth.privacy.guarantee import Guarantee
 from privsynth.report.assessment import Assessment
 from privsynth.report.claims import claims
 from privsynth.report.evidence import evidence
-from privsynth.report.facts import NOT_SUPPORTED, Claim, Fact, Figure
+from privsynth.report.facts import INCONCLUSIVE, NOT_SUPPORTED, Claim, Fact, Figure
 from privsynth.report.figures import figures
 from privsynth.report.policy import Policy
 from privsynth.report.statement import privacy_statement, trade_off_figure
@@ -147,9 +147,9 @@ class RiskReport:
         return sum(fact.is_inconclusive for fact in self.evidence)
 
     @property
-    def is_refuted(self) -> bool:
-        """Whether an attack learnt more than the claim of differential privacy allows."""
-        return self.claims[0].status == NOT_SUPPORTED
+    def is_contradicted(self) -> bool:
+        """Whether an attack got further than the claim of differential privacy allows."""
+        return self.claims[0].status in (NOT_SUPPORTED, INCONCLUSIVE)
 
     def to_dict(self) -> dict[str, Any]:
         """The document as plain values, as the published JSON Schema describes it."""

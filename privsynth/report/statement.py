@@ -97,7 +97,9 @@ class Ceiling:
     excess: float
 
 
-def ceiling_of(guarantee: Guarantee | None, result: AttackResult) -> Ceiling | None:
+def ceiling_of(
+    guarantee: Guarantee | None, result: AttackResult, confidence: float = 0.95
+) -> Ceiling | None:
     """The ceiling over every control rate that agrees with what was counted; none without proof.
 
     At a false positive rate b the proof allows a member rate of 1 - f(b) (Kulynych et al. 2025).
@@ -113,7 +115,7 @@ def ceiling_of(guarantee: Guarantee | None, result: AttackResult) -> Ceiling | N
     if guarantee is None or not guarantee.holds or result.control is None:
         return None
     n_persons = int(result.details.get("persons_a_side", 1))
-    rates = np.linspace(*result.control.interval(), _GRID_AROUND_CONTROL)
+    rates = np.linspace(*result.control.interval(confidence), _GRID_AROUND_CONTROL)
     of_each = 1 - trade_off(guarantee.plan.mechanisms, rates / n_persons, "replace_one")
     allowed = np.minimum(1.0, n_persons * of_each)
     return Ceiling(float(allowed.max()), float((allowed - rates).max()))

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
-from privsynth.report.facts import INCONCLUSIVE, SIGNS, Claim, Fact, Interval, Proportion
+from privsynth.report.facts import (
+    ABOVE_CEILING,
+    INCONCLUSIVE,
+    SIGNS,
+    Claim,
+    Fact,
+    Interval,
+    Proportion,
+)
 from privsynth.report.format import at_most, cell, number, percent, percent_at_most, rate
 from privsynth.report.report import TESTS_AS_RUN, TESTS_BEFORE, RiskReport
 
@@ -250,13 +258,8 @@ def _changed_tests(report: RiskReport) -> list[str]:
 
 
 def contradictions(report: RiskReport) -> list[str]:
-    """Attacks that did better than the proof allows: their whole interval is above the ceiling."""
-    return [
-        fact.title
-        for fact in report.facts("testing")
-        if fact.interval and fact.trial and fact.trial.ceiling_excess is not None
-        if fact.interval.low > fact.trial.ceiling_excess
-    ]
+    """Attacks that got further than the proof allows, chance among all of them reckoned with."""
+    return [fact.title for fact in report.facts("testing") if ABOVE_CEILING in fact.details]
 
 
 def is_by_column(fact: Fact) -> bool:
@@ -290,7 +293,9 @@ def _proof_line(report: RiskReport) -> str:
     dp = report.dp
     if dp is None or not dp["is_private"]:
         return "Nothing bounds what a stronger attack could learn about a person in the data."
-    failed = {"void": "void", "not supported": "refuted"}.get(report.claims[0].status)
+    failed = {"void": "void", "not supported": "refuted", "inconclusive": "in doubt"}.get(
+        report.claims[0].status
+    )
     if failed:
         return f"The proof is {failed}, so nothing bounds what a stronger attack could learn."
     return (

@@ -228,6 +228,16 @@ def widened(risk: Risk, effect: float) -> Risk:
     return replace(risk, low=min(low, risk.value), high=max(high, risk.value))  # as rounded
 
 
+def lower_limit(risk: Risk, confidence: float) -> float:
+    """The lower limit at another confidence, as a normal variable has it.
+
+    >>> round(lower_limit(Risk(0.05, 0.03, 0.07), confidence=0.999), 4)
+    0.0164
+    """
+    reach = _two_sided(confidence) / _two_sided(risk.confidence)
+    return risk.value - reach * (risk.value - risk.low)
+
+
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> tuple[float, ...]:
     """The p-values adjusted for how many there are (Holm 1979), in the order given.
 

@@ -2,6 +2,7 @@ import pytest
 
 from privsynth.errors import Inconclusive
 from privsynth.report.render import render_html
+from privsynth.report.statement import ceiling_of
 from privsynth.report.views import residual
 from privsynth.risk.base import Guesses, Rate, Risk
 from privsynth.schema import Schema
@@ -61,6 +62,37 @@ def test_many_attacks_together_refute_by_chance_no_more_often_than_one(example):
     )
     key = "epsilon_lower_replace_one"
     assert among.details[key] < alone.details[key]
+
+
+def linked(example, excess):
+    return example.attack(
+        "linkability",
+        "Linkability",
+        "linkability",
+        example.LINKER,
+        member=Rate(400, 1000),
+        excess=excess,
+    )
+
+
+def test_an_attack_above_its_ceiling_puts_the_proof_in_doubt(example):
+    report = example.example_report(attacks=(linked(example, Risk(0.35, 0.31, 0.39)),))
+    claim = report.claims[0]
+    assert claim.status == "inconclusive"
+    assert report.is_contradicted
+    assert "Linkability got further than the proof allows" in claim.finding
+    assert "testing.linkability" in claim.evidence
+    assert "in doubt" in render_html(report)
+    assert "in doubt" in " ".join(residual(report))
+
+
+def test_above_the_ceiling_by_what_chance_among_many_attacks_gives_is_no_doubt(example):
+    ceiling = ceiling_of(example.guarantee(), linked(example, Risk(0.3, 0.2, 0.4))).excess
+    narrowly = linked(example, Risk(ceiling + 0.05, ceiling + 0.001, ceiling + 0.1))
+    alone, among = (
+        example.example_report(attacks=(narrowly,) * n).claims[0].status for n in (1, 20)
+    )
+    assert (alone, among) == ("inconclusive", "supported")
 
 
 @pytest.mark.parametrize("given", [{"private": False}, {"void": ("the noise was seeded",)}])
