@@ -2,8 +2,9 @@
 
     python own_run.py PRESET DATASET out.npz EPSILON DELTA SEED
 
-Writes the codes that were drawn, and prints one JSON line of timings, as `peer_run.py` does. The
-noise is from the secret source, as in a release; the seed steers everything else.
+Writes the codes that were drawn, and prints one JSON line of timings, as `peer_run.py` does. Under
+a finite epsilon noise and chance of the fit are from the secret source, as in a release; the seed
+steers the draw of the table, and without privacy the fit too.
 """
 
 from __future__ import annotations
