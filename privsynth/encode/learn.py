@@ -14,13 +14,14 @@ from privsynth.encode.group import group_labels, group_ordered, weights
 from privsynth.encode.histogram import Count, learn_histogram, n_levels, onto_simplex
 from privsynth.errors import BudgetError
 from privsynth.privacy.mechanisms import (
+    bounds_threshold,
     discover_categories,
     noisy_counts,
     private_bounds,
     unit_weights,
 )
 from privsynth.privacy.noise import NoiseSource
-from privsynth.privacy.plan import MeasurementRequest
+from privsynth.privacy.plan import GaussianEvent, MeasurementRequest, PrivacyPlan
 from privsynth.privacy.spending import Measurement, Spending
 from privsynth.schema import (
     OTHER,
@@ -37,6 +38,7 @@ from privsynth.schema import (
 from privsynth.table import Array, Table
 
 ROW_COUNT = "row count"
+_BOUNDS = ": bounds"
 _DAY = 86_400_000_000
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # years 1 and 9999, in days from 1970
 _DISCOVERY_DELTA = 0.1
@@ -82,7 +84,7 @@ def _asked(name: str, column: Column) -> list[tuple[str, str, bool]]:
 
 
 def _asked_of_range(name: str, column: RangeColumn) -> list[tuple[str, str, bool]]:
-    asked = [] if _has_bounds(column) else [(f"{name}: bounds", "lower and upper bound", False)]
+    asked = [] if _has_bounds(column) else [(f"{name}{_BOUNDS}", "lower and upper bound", False)]
     if isinstance(column, NumericColumn) and column.granularity is None:
         asked.append((f"{name}: decimals", "number of decimals in use", False))
     return asked + [
@@ -126,6 +128,23 @@ class _Learner:
             measurement=measurement,
             noise=self.noise,
         )
+
+
+def require_visible_bounds(plan: PrivacyPlan, n_units: int | None) -> None:
+    """BudgetError where bounds are to be learned that no number of records could show.
+
+    It follows from the plan and the public number of units, so it can be known before a charge:
+    all units in one bin would hardly stand clear of the noise.
+    """
+    for each in plan.mechanisms:
+        name = each.name.removesuffix(_BOUNDS)
+        if n_units is None or name == each.name or not isinstance(each.event, GaussianEvent):
+            continue
+        if n_units < bounds_threshold(each.event.noise_multiplier):
+            raise BudgetError(
+                f"column {name!r}: too few records to learn its bounds at this epsilon; declare "
+                "them (nothing was charged)"
+            )
 
 
 def learn_codebook(
@@ -283,7 +302,7 @@ def _learned_bounds(learner: _Learner, name: str, column: RangeColumn) -> tuple[
         values,
         weights=None if learner.weights is None else learner.weights[present],
         max_rows=learner.max_rows,
-        measurement=learner.measurement(f"{name}: bounds"),
+        measurement=learner.measurement(f"{name}{_BOUNDS}"),
         noise=learner.noise,
     )
     if bounds is None:

@@ -134,14 +134,23 @@ def private_bounds(
         measurement=measurement,
         noise=noise,
     )
-    beyond_noise = -NormalDist().inv_cdf(_EMPTY_BIN_KEPT / counts.size)
-    kept = np.flatnonzero(counts > beyond_noise * measurement.noise_multiplier)
+    kept = np.flatnonzero(counts > bounds_threshold(measurement.noise_multiplier))
     if not kept.size:
         return None
     is_zero = kept == counts.size // 2
     low = 0.0 if is_zero[0] else float(edges[kept[0]])
     high = 0.0 if is_zero[-1] else float(edges[kept[-1] + 1])
     return low, high
+
+
+def bounds_threshold(noise_multiplier: float) -> float:
+    """The noisy count of a bin above which `private_bounds` takes it to be more than noise.
+
+    >>> round(bounds_threshold(10.0), 1)
+    43.7
+    """
+    n_bins = _exponential_edges().size - 1
+    return -NormalDist().inv_cdf(_EMPTY_BIN_KEPT / n_bins) * noise_multiplier
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from privsynth.encode import Codebook
+from privsynth.encode import Codebook, require_visible_bounds
 from privsynth.errors import ModelError, SchemaError, UsageError
 from privsynth.io import require_rows
 from privsynth.privacy.budget import PrivacyBudget, PrivacyUnit
@@ -221,6 +221,7 @@ class Synthesizer(ABC):
         plan = calibrate(
             self.requests(schema, train.n_public_units, budget), budget, PrivacyUnit.of(schema)
         )
+        require_visible_bounds(plan, train.n_public_units)
         noise = noise or SecretNoise()
         rng = _chance(budget, noise, rng)
         spending = (ledger or Ledger()).charge(plan, schema.dataset.id, note=note)

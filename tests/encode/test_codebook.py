@@ -17,6 +17,7 @@ from privsynth.privacy.calibrate import calibrate
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.noise import SeededNoise
 from privsynth.schema import OTHER, Schema
+from privsynth.synth.preset import load_preset
 from privsynth.table import Table
 
 N = 3_000
@@ -247,3 +248,19 @@ def test_persons_count_once_however_many_rows_they_have():
     codebook = learned(table, PrivacyBudget.no_privacy())
     assert codebook.shares["ward"].tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
     assert codebook.n_units == 1000
+
+
+def test_bounds_that_no_records_could_show_are_refused_before_a_charge(tmp_path):
+    ledger, weight = Ledger(tmp_path / "ledger.sqlite"), {"kind": "numeric", "source": "private"}
+    for row_count, entries in (("public", 0), ("private", 2)):
+        schema = Schema.parse(
+            {
+                "dataset": {"id": "weights"},
+                "privacy": {"row_count": row_count},
+                "columns": {"weight": weight},
+            }
+        )
+        table = Table.from_pandas(pd.DataFrame({"weight": np.arange(200.0)}), schema)
+        with pytest.raises(BudgetError, match="too few records to learn its bounds"):
+            load_preset("marginal").fit(table, PrivacyBudget(0.05, 1e-5), ledger=ledger)
+        assert len(ledger.entries()) == entries  # a private count cannot refuse: it is a record's
