@@ -299,3 +299,17 @@ def test_a_claim_that_an_attack_refutes_is_not_released(
         pipeline.report(folder)
     assert not folder.release.exists()
     pipeline.assess_run(folder, data)  # the refusal leaves a run that can be assessed again
+
+
+def test_a_release_whose_claim_is_refuted_later_is_taken_back(
+    data: Path, tools: pipeline.Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pipeline.RunFolder(tmp_path / "out")
+    pipeline.run(data, SCHEMA, pipeline.Job(1.0), folder.path, tools)
+    released = ps.load_release(folder.path)
+    monkeypatch.setattr(attacks, "_items", {"membership": NamesEveryone})
+    assert pipeline.assess_run(folder, data).is_contradicted
+    assert not folder.release.exists()
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(folder.synthetic), released, check_dtype=False, check_categorical=False
+    )

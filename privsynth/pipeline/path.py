@@ -24,6 +24,7 @@ from privsynth.pipeline.steps import (
     rows_asked,
     size_of,
     verified,
+    withdraw,
 )
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.progress import SILENT, Progress
@@ -70,11 +71,10 @@ def run(
 def _released(
     synthetic: Table, report: RiskReport, folder: RunFolder, job: Job, tools: Tools
 ) -> ReleaseRefused | None:
-    """The release written; or why it was refused, and the table set aside for the controller."""
+    """The release written, or why it was refused."""
     try:
         write_release(folder.release, synthetic, report, csv=job.csv, certificate=tools.certificate)
     except ReleaseRefused as refused:
-        write_parquet(synthetic, folder.synthetic)
         return refused
     return None
 
@@ -168,6 +168,8 @@ def report(folder: RunFolder, csv: bool = False, certificate: bytes | None = Non
         if certificate is not None:
             folder.certificate.write_bytes(certificate)
         write_report(folder.report, found)
+        if found.is_contradicted:
+            withdraw(synthetic, folder)
         with replaced(folder.release) as fresh:
             as_csv = csv or record.job.csv
             write_release(fresh, synthetic, found, csv=as_csv, certificate=certificate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privsynth.errors import AssessmentError, UsageError
-from privsynth.io import read_table, require_rows
+from privsynth.io import read_table, require_rows, write_parquet
 from privsynth.pipeline.folder import RunFolder
 from privsynth.pipeline.job import AUTO, Job
 from privsynth.pipeline.record import RunRecord, Split
@@ -173,7 +174,10 @@ def rows_asked(model: FittedSynthesizer, record: RunRecord) -> int:
 
 
 def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) -> RiskReport:
-    """Assess the synthetic table, and write the controller's edition of the report."""
+    """Assess the synthetic table, and write the controller's edition of the report.
+
+    Where an attack got further than the claim allows, there is no release any more.
+    """
     from privsynth.synth.losses import losses_of
 
     tables = _tables(fitted.train, fitted.control, synthetic)
@@ -194,7 +198,15 @@ def judge(fitted: Fit, synthetic: Table, folder: RunFolder, progress: Progress) 
     made = provenance(fitted.model, fitted.record, audit)
     report = build_report(tables.schema, fitted.model.guarantee, measured, made, policy)
     write_report(folder.report, report)
+    if report.is_contradicted:
+        withdraw(synthetic, folder)
     return report
+
+
+def withdraw(synthetic: Table, folder: RunFolder) -> None:
+    """Put the table of a run aside for the controller, and take away a release that was made."""
+    write_parquet(synthetic, folder.synthetic)
+    shutil.rmtree(folder.release, ignore_errors=True)
 
 
 def assess(
