@@ -26,7 +26,7 @@ from privsynth.table import Table, Tables
 
 PATIENTS, SEED = 3_000, 11
 BUDGET = ps.PrivacyBudget(epsilon=3.0, delta=1e-5)
-TOLERANCE = 0.02
+TOLERANCE = 0.005
 
 
 def golden(name: str) -> dict[str, Any]:
