@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from privsynth.report.facts import Fact
+from privsynth.report.facts import CRITERION, Fact
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,12 @@ CRITERIA: tuple[Criterion, ...] = (
 
 
 def criterion_of(fact: Fact) -> Criterion | None:
-    """The criterion that an attack's fact speaks to; a failed attack is known by its name alone.
+    """The criterion that an attack's fact speaks to; a failed attack says it in its details.
 
-    >>> found = criterion_of(Fact("testing.singling_out_univariate", "testing", "Singling out"))
-    >>> found.title
+    >>> failed = {"criterion": "singling out"}
+    >>> criterion_of(Fact("testing.predicates", "testing", "Predicates", details=failed)).title
     'Singling out'
     """
-    name = fact.id.removeprefix("testing.").replace("_", " ")
-    said = fact.trial.criterion if fact.trial else name
+    name = fact.id.removeprefix("testing.").replace("_", " ")  # reports of earlier versions
+    said = fact.trial.criterion if fact.trial else str(fact.details.get(CRITERION, name))
     return next((criterion for criterion in CRITERIA if said.startswith(criterion.id)), None)

@@ -11,6 +11,7 @@ from privsynth.fidelity.base import Failure, Score
 from privsynth.privacy.guarantee import Guarantee
 from privsynth.report.assessment import Assessment
 from privsynth.report.facts import (
+    CRITERION,
     EPSILON_LOWER,
     INCONCLUSIVE,
     Fact,
@@ -81,6 +82,7 @@ def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy
                 each.title,
                 verdict=INCONCLUSIVE,
                 reason=each.reason,
+                details={CRITERION: each.criterion},
             )
 
 

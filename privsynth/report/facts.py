@@ -23,6 +23,9 @@ WITHHELD = "held by the controller"
 EPSILON_LOWER = "epsilon_lower_replace_one"
 """The detail of an attack that says which epsilon it refutes at least, under replace-one."""
 
+CRITERION = "criterion"
+"""The detail of an attack that failed that says which question it leaves open."""
+
 SIGNS: Mapping[str, str] = {
     SUPPORTED: "✓",
     NOT_SUPPORTED: "✗",

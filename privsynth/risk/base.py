@@ -218,13 +218,16 @@ class AttackResult:
 class Failure:
     """An attack that could not be carried out, and why: a fact among the others.
 
-    >>> Failure("linkability", "Linkability", "fewer than two quasi-identifiers").reason
-    'fewer than two quasi-identifiers'
+    The claim of its `criterion` stays open: what was not tried does not support it.
+
+    >>> Failure("linkability", "Linkability", "fewer than two columns", "linkability").reason
+    'fewer than two columns'
     """
 
     name: str
     title: str
     reason: str
+    criterion: Criterion
 
 
 Result: TypeAlias = AttackResult | Failure
@@ -240,6 +243,7 @@ class Attack(Protocol):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    criterion: ClassVar[Criterion]
 
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
         """Every figure of this attack, none left out in silence."""
@@ -251,7 +255,7 @@ attacks: Registry[Callable[[], Attack]] = Registry("attack")
 def timed(compute: Callable[[], Result]) -> Result:
     """The result of one attack, with the seconds that it took where it was carried out.
 
-    >>> timed(lambda: Failure("copies", "Copies", "no record is unique")).reason
+    >>> timed(lambda: Failure("copies", "Copies", "no record is unique", "copies")).reason
     'no record is unique'
     """
     started = time.perf_counter()

@@ -47,7 +47,7 @@ def white_box(tables: Tables, losses: Losses, rng: np.random.Generator) -> tuple
     n_pairs = min(side.n_rows for side in sides)
     if n_pairs < 2 * MIN_TRIALS:
         reason = NO_CONTROL if not tables.control.n_rows else f"only {n_pairs} persons on one side"
-        return (Failure("white_box", "Membership by the model", reason),)
+        return (Failure("white_box", "Membership by the model", reason, "membership"),)
     members, controls = (losses(side) for side in sides)
     return (
         timed(lambda: _pairs(members[:n_pairs], controls[:n_pairs], rng)),

@@ -1,10 +1,17 @@
+from typing import get_args
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from privsynth.errors import Inconclusive
+from privsynth.report.criteria import CRITERIA
 from privsynth.report.render import render_html
-from privsynth.report.views import residual
-from privsynth.risk.base import Guesses, Rate, Risk
+from privsynth.report.views import blocks, residual
+from privsynth.risk.base import Criterion, Guesses, Rate, Risk, attacks
+from privsynth.risk.suite import run_suite
 from privsynth.schema import Schema
+from privsynth.table import Table, Tables
 
 
 def by_title(report):
@@ -133,6 +140,38 @@ def test_a_criterion_that_nobody_tested_is_open(example):
     report = example.example_report(attacks=())
     assert {claim.status for claim in report.claims if claim.basis == "tested"} == {"inconclusive"}
     assert by_title(report)["Copies of records"].finding == "Not tested."
+
+
+def test_every_criterion_of_an_attack_has_its_claim():
+    assert {criterion.id for criterion in CRITERIA} == set(get_args(Criterion))
+
+
+def stopped(monkeypatch, name):
+    """What the suite makes of an attack, or of the one on the model, that ran out of memory."""
+
+    def stop(*_):
+        raise MemoryError
+
+    made = {} if name == "white_box" else {name: attacks.get(name)}
+    monkeypatch.setattr("privsynth.risk.suite.attacks._items", made)
+    for attack in made.values():
+        monkeypatch.setattr(attack, "run", stop)
+    document = {"dataset": {"id": "d"}, "columns": {"ill": {"kind": "boolean"}}}
+    table = Table.from_pandas(pd.DataFrame({"ill": [True, False] * 100}), Schema.parse(document))
+    losses = stop if name == "white_box" else None
+    return run_suite(Tables(table, table, table), np.random.default_rng(0), losses=losses)
+
+
+@pytest.mark.parametrize("name", [*attacks.names(), "white_box"])
+def test_an_attack_that_stopped_leaves_its_claim_open(example, monkeypatch, name):
+    (failure,) = stopped(monkeypatch, name)
+    calm = example.attack("calm", "Calm", failure.criterion, example.RECIPIENT)
+    report = example.example_report(attacks=(calm, failure))
+    (claim,) = (claim for claim in report.claims if f"testing.{name}" in claim.evidence)
+    assert claim.status == "inconclusive"
+    assert claim.title == {"white_box": "Membership"}.get(name, claim.title)
+    assert "1 of 2 attacks inconclusive" in claim.finding or name == "identifiers"
+    assert "Other attacks" not in [block.title for block in blocks(report)]
 
 
 def test_attacks_that_all_fail_say_why(example):

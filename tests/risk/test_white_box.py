@@ -88,5 +88,5 @@ def test_the_suite_takes_the_model_in_and_says_what_stops_it(
 
     (failure,) = run_suite(tables, np.random.default_rng(0), losses=broken)
     assert failure == Failure(
-        "white_box", "Membership by the model", "the attack stopped with ValueError"
+        "white_box", "Membership by the model", "the attack stopped with ValueError", "membership"
     )
