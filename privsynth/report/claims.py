@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
+from privsynth.report.criteria import CRITERIA, Criterion, criterion_of, is_on_model
 from privsynth.report.facts import (
     DECLARED,
     EPSILON_LOWER,
@@ -108,14 +108,16 @@ def _proof_finding(dp: dict[str, Any] | None) -> str:
 def _tested(criterion: Criterion, facts: Sequence[Fact], policy: Policy) -> Claim:
     ours = [fact for fact in facts if fact.section == "testing" and criterion_of(fact) == criterion]
     uppers = [fact.interval.high for fact in ours if fact.interval]
+    model_attacked = any(map(is_on_model, ours))
+    unasked = bool(ours and criterion.claim_of_table) and not model_attacked
     return Claim(
         id=f"C{CRITERIA.index(criterion) + 2}",
         title=criterion.title,
-        statement=criterion.claim,
+        statement=criterion.statement(model_attacked),
         scope="the stated attackers and the recipients named in the context",
         basis="tested",
         status=_worst(ours),
-        finding=_tested_finding(ours, policy),
+        finding=_tested_finding(ours, policy) + (_NO_MODEL if unasked else ""),
         falsifier=criterion.falsifier,
         evidence=tuple(fact.id for fact in ours),
         limit=policy.excess_limit,
@@ -156,6 +158,7 @@ def _tested_finding(facts: Sequence[Fact], policy: Policy) -> str:
     return "; ".join(parts) + "."
 
 
+_NO_MODEL = " The model was not attacked: this speaks of the table alone."
 _NO_EVIDENCE = "Under the stated attackers no evidence was found"
 _IN_SHORT = {
     NOT_SUPPORTED: "An attack succeeded beyond the limit",

@@ -9,7 +9,10 @@ from privsynth.report.facts import CRITERION, Fact
 
 @dataclass(frozen=True)
 class Criterion:
-    """One question that attackers are set, with its source and the limits of the answer."""
+    """One question that attackers are set, with its source and the limits of the answer.
+
+    `claim_of_table` is what is claimed where nobody attacked the model: the table alone.
+    """
 
     id: str
     title: str
@@ -18,6 +21,11 @@ class Criterion:
     falsifier: str
     limits: str
     source: str = ""
+    claim_of_table: str = ""
+
+    def statement(self, model_attacked: bool) -> str:
+        """What is claimed, of the model only where it was attacked."""
+        return self.claim if model_attacked else self.claim_of_table or self.claim
 
 
 _WP29 = "Article 29 Working Party, Opinion 05/2014 (WP216)"
@@ -40,7 +48,8 @@ CRITERIA: tuple[Criterion, ...] = (
         "membership",
         "Membership",
         "Can an attacker tell which of two persons was in the training data, by how close the "
-        "synthetic table comes to each, or by how well the model fits each?",
+        "synthetic table comes to each, or, where the model was attacked, by how well it fits "
+        "each?",
         "Neither the synthetic table nor the model fits training persons better than comparable "
         "persons that the generator never saw.",
         "Pairs of a training and a control person in which the training person is named more "
@@ -48,9 +57,11 @@ CRITERIA: tuple[Criterion, ...] = (
         "Each pair is one training and one control person, and holds where the two tables were "
         "split by lot: a control of another year or place differs for that reason alone. Who holds "
         "the table judges by the distance over all columns; a copied record among a thousand "
-        "persons escapes that, which is why copies are tested apart. Who holds the model judges by "
-        "one loss; the model stays with the controller.",
+        "persons escapes that, which is why copies are tested apart. Who holds the model, where it "
+        "was attacked, judges by one loss; the model stays with the controller.",
         "European Data Protection Board, Opinion 28/2024",
+        "The synthetic table does not come closer to training persons than to comparable persons "
+        "that the generator never saw.",
     ),
     Criterion(
         "vulnerable",
@@ -113,6 +124,15 @@ CRITERIA: tuple[Criterion, ...] = (
         "is not found.",
     ),
 )
+
+
+def is_on_model(fact: Fact) -> bool:
+    """Whether a fact is of an attack on the model itself, carried out or failed.
+
+    >>> is_on_model(Fact("testing.white_box_tail", "testing", "Membership by the model"))
+    True
+    """
+    return fact.id.startswith("testing.white_box")
 
 
 def criterion_of(fact: Fact) -> Criterion | None:

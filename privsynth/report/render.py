@@ -168,7 +168,7 @@ def _measured(report: RiskReport) -> dict[str, Any]:
         "rare_rows": views.rare_rows(fidelity),
         "finding_rows": views.finding_rows(report),
         "group_rows": views.group_rows(report),
-        "has_white_box": any(f.id.startswith("testing.white_box") for f in report.evidence),
+        "has_white_box": _says_of_model(report),
         "matrices": drawn.matrices(report),
         "matrix_table": drawn.matrix_table(report),
         "matrix_columns": drawn.matrix_columns(report),
@@ -185,6 +185,12 @@ def _measured(report: RiskReport) -> dict[str, Any]:
             for t in report.decision["thresholds"]
         ],
     }
+
+
+def _says_of_model(report: RiskReport) -> bool:
+    """Whether the model was attacked; the statement tells it in the public edition too."""
+    of_model = {criterion.claim for criterion in CRITERIA if criterion.claim_of_table}
+    return any(claim.statement in of_model for claim in report.claims)
 
 
 def _proved(report: RiskReport) -> dict[str, Any]:

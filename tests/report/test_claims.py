@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -8,7 +9,7 @@ from privsynth.errors import Inconclusive
 from privsynth.report.criteria import CRITERIA
 from privsynth.report.render import render_html
 from privsynth.report.views import blocks, residual
-from privsynth.risk.base import Criterion, Guesses, Rate, Risk, attacks
+from privsynth.risk.base import Criterion, Failure, Guesses, Rate, Risk, attacks
 from privsynth.risk.suite import run_suite
 from privsynth.schema import Schema
 from privsynth.table import Table, Tables
@@ -172,6 +173,30 @@ def test_an_attack_that_stopped_leaves_its_claim_open(example, monkeypatch, name
     assert claim.title == {"white_box": "Membership"}.get(name, claim.title)
     assert "1 of 2 attacks inconclusive" in claim.finding or name == "identifiers"
     assert "Other attacks" not in [block.title for block in blocks(report)]
+
+
+def test_membership_is_claimed_of_the_model_only_where_it_was_attacked(example):
+    pairs = pairs_named(example, 210)
+    told = "The model was not attacked: this speaks of the table alone."
+    report = example.example_report(attacks=(pairs,))
+    of_table = by_title(report)["Membership"]
+    assert of_table.status == "supported"
+    assert "model" not in of_table.statement
+    assert of_table.finding.endswith(told)
+    for edition in (report, report.public()):
+        assert "attacks on the model were not run" in render_html(edition)
+    by_model = (replace(pairs, attack="white_box"), failure_of_model())
+    for each in by_model:
+        report = example.example_report(attacks=(pairs, each))
+        claim = by_title(report)["Membership"]
+        assert claim.statement.startswith("Neither the synthetic table nor the model")
+        assert told not in claim.finding
+        for edition in (report, report.public()):
+            assert "attacks on the model were not run" not in render_html(edition)
+
+
+def failure_of_model():
+    return Failure("white_box", "Membership by the model", "no loss is finite", "membership")
 
 
 def test_attacks_that_all_fail_say_why(example):
