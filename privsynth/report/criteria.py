@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from privsynth.report.facts import CRITERION, Fact
+from privsynth.report.format import number
+from privsynth.risk.base import NOTHING_TOLERATED
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Criterion:
     limits: str
     source: str = ""
     claim_of_table: str = ""
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether no excess is tolerated that an attack has shown, whatever the limit."""
+        return self.id in NOTHING_TOLERATED
 
     def statement(self, model_attacked: bool) -> str:
         """What is claimed, of the model only where it was attacked."""
@@ -124,6 +131,16 @@ CRITERIA: tuple[Criterion, ...] = (
         "is not found.",
     ),
 )
+
+
+def limit_words(title: str, limit: float | None) -> str:
+    """The limit on the excess under a criterion, as a table prints it.
+
+    >>> limit_words("Linkability", 0.1), limit_words("Membership", 0.1)
+    ('0.1', '0.1, and none shown')
+    """
+    strict = any(each.is_strict for each in CRITERIA if each.title == title)
+    return f"{number(limit)}, and none shown" if strict else number(limit)
 
 
 def is_on_model(fact: Fact) -> bool:

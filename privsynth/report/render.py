@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from privsynth.report import drawn, verification, views
 from privsynth.report.claims import relation_words
-from privsynth.report.criteria import CRITERIA
+from privsynth.report.criteria import CRITERIA, limit_words
 from privsynth.report.facts import (
     DECLARED,
     INCONCLUSIVE,
@@ -127,6 +127,7 @@ def _common(report: RiskReport) -> dict[str, Any]:
         "signs": SIGNS,
         "looks": _LOOKS,
         "number": number,
+        "limit_words": limit_words,
         "at_most": at_most,
         "seconds": _seconds,
         "places": PLACES,
@@ -158,7 +159,9 @@ def _measured(report: RiskReport) -> dict[str, Any]:
         "blocks": views.blocks(report),
         "floors": drawn.floors(report),
         "has_ceiling": any(f.trial and f.trial.ceiling is not None for f in report.evidence),
-        "criteria_rows": [(c.title, c.question, number(limit), source) for c in CRITERIA],
+        "criteria_rows": [
+            (c.title, c.question, limit_words(c.title, limit), source) for c in CRITERIA
+        ],
         "contradictions": views.contradictions(report),
         "score_rows": views.score_rows(f for f in fidelity if not views.is_by_column(f)),
         "by_column_rows": views.score_rows(f for f in fidelity if views.is_by_column(f)),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
+from privsynth.report.criteria import CRITERIA, Criterion, criterion_of, limit_words
 from privsynth.report.facts import INCONCLUSIVE, SIGNS, Claim, Fact, Interval, Proportion
 from privsynth.report.format import at_most, cell, number, percent, percent_at_most, rate
 from privsynth.report.report import TESTS_AS_RUN, TESTS_BEFORE, RiskReport
@@ -113,7 +113,7 @@ def decision_rows(claims: Iterable[Claim]) -> list[Row]:
     return [
         (
             claim.title,
-            number(claim.limit),
+            limit_words(claim.title, claim.limit),
             claim.limit_source,
             rate(claim.upper),
             _signed(claim.status),

@@ -27,9 +27,10 @@ Detail: TypeAlias = float | int | str
 
 NO_CONTROL = "there is no control record to attack; split with a control share above 0"
 
-_NOTHING_TOLERATED: frozenset[Criterion] = frozenset(
+NOTHING_TOLERATED: frozenset[Criterion] = frozenset(
     {"copies", "membership", "vulnerable", "identifiers"}
 )
+"""The criteria of which an excess that is shown is too much, however small."""
 
 LEVEL = 0.05
 """The chance that a suite may have of finding a leak where there is none."""
@@ -190,7 +191,7 @@ class AttackResult:
             raise UsageError("the threshold of a risk must be above 0 and at most 1")
         if isinstance(self.excess, Inconclusive):
             return Verdict.INCONCLUSIVE
-        strict = self.criterion in _NOTHING_TOLERATED
+        strict = self.criterion in NOTHING_TOLERATED
         if self.excess.low > (0 if strict else threshold) and not self._may_be_chance:
             return Verdict.NOT_SUPPORTED
         p = self.p_value if self.criterion == "copies" else self.p_adjusted

@@ -7,9 +7,11 @@ import pytest
 
 from privsynth.errors import Inconclusive
 from privsynth.report.criteria import CRITERIA
+from privsynth.report.format import rate
 from privsynth.report.render import render_html
-from privsynth.report.views import blocks, residual
+from privsynth.report.views import blocks, decision_rows, residual
 from privsynth.risk.base import Criterion, Failure, Guesses, Rate, Risk, attacks
+from privsynth.risk.statistics import compare
 from privsynth.risk.suite import run_suite
 from privsynth.schema import Schema
 from privsynth.table import Table, Tables
@@ -125,6 +127,7 @@ def test_one_attack_that_succeeds_is_enough(example):
     report = example.example_report(attacks=(*example.attacks(), won))
     claim = by_title(report)["Linkability"]
     assert (claim.status, claim.upper) == ("not supported", 0.39)
+    assert "interval of the excess 0.310 to 0.390 (Linkability), limit 0.1" in claim.finding
     assert claim.evidence == ("testing.linkability", "testing.linkability.2")
 
 
@@ -141,6 +144,48 @@ def test_a_criterion_that_nobody_tested_is_open(example):
     report = example.example_report(attacks=())
     assert {claim.status for claim in report.claims if claim.basis == "tested"} == {"inconclusive"}
     assert by_title(report)["Copies of records"].finding == "Not tested."
+
+
+def few_copies_and_many_alike(example):
+    """20 of 26,000 records copied, and a wider interval of bins that shows nothing."""
+    excess, p = compare(Rate(20, 26_000), Rate(0, 13_000))
+    yield example.attack(
+        "copies_exact",
+        "Exact copies",
+        "copies",
+        example.RECIPIENT,
+        excess=excess,
+        p_value=p,
+        details={"p_holm": p},
+    )
+    bins = Risk(0.002, -0.006, 0.0104)
+    yield example.attack("bins", "Copies up to bins", "copies", example.RECIPIENT, excess=bins)
+
+
+def test_the_finding_names_the_attack_that_decides_and_no_limit_where_none_holds(example):
+    report = example.example_report(attacks=tuple(few_copies_and_many_alike(example)))
+    claim = by_title(report)["Copies of records"]
+    exact, _ = (fact.interval for fact in report.facts("testing"))
+    assert claim.status == "not supported"
+    assert claim.finding == (
+        "An attack showed an excess, and none is tolerated; 95 % interval of the excess "
+        f"{rate(exact.low)} to {rate(exact.high)} (Exact copies)."
+    )
+    assert claim.upper == exact.high < 0.0104
+    (row,) = (row for row in decision_rows(report.claims) if row[0] == claim.title)
+    assert row[1] == "0.1, and none shown"
+    assert row[3:] == (rate(exact.high), "✗\N{NO-BREAK SPACE}not supported")
+
+
+def test_a_supported_claim_says_whether_an_excess_is_tolerated(example, report):
+    found = by_title(report)
+    assert found["Copies of records"].finding == (
+        "Under the stated attackers no evidence was found; largest upper limit of the excess 0.008 "
+        "(Copies up to bins), limit 0.1; no excess that is shown is tolerated."
+    )
+    assert found["Linkability"].finding.endswith("(Linkability of two sources), limit 0.1.")
+    limits = {row[0]: row[1] for row in decision_rows(report.claims)}
+    assert limits["Linkability"] == "0.1"
 
 
 def test_every_criterion_of_an_attack_has_its_claim():
