@@ -21,7 +21,7 @@ from privsynth.audit.matrix import Kill
 from privsynth.errors import UsageError
 from privsynth.report.policy import Policy
 from privsynth.report.report import RiskReport
-from privsynth.risk.base import Result, attacks
+from privsynth.risk.base import Criterion, Result, attacks
 from privsynth.risk.linkability import Sources
 from privsynth.risk.membership import guessed, named
 from privsynth.synth import preset
@@ -278,6 +278,7 @@ class NamesEveryone:
 
     name: ClassVar[str] = "membership"
     title: ClassVar[str] = "Membership"
+    criterion: ClassVar[Criterion] = "membership"
 
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
         all_right = guessed(np.ones(2_000), np.zeros(2_000), rng)

@@ -14,6 +14,7 @@ from rich.text import Text
 from privsynth.cli.console import grid, print_json, show
 from privsynth.pipeline import Outcome, RunFolder
 from privsynth.privacy.guarantee import Guarantee
+from privsynth.report.criteria import limit_words
 from privsynth.report.facts import (
     INCONCLUSIVE,
     NOT_CLAIMED,
@@ -124,7 +125,7 @@ def _claims(claims: Iterable[Claim]) -> Table:
             Text(claim.title),
             Text(f"{sign} {claim.status}", style=style),
             rate(claim.upper) if tested else "",
-            number(claim.limit) if tested else "",
+            limit_words(claim.title, claim.limit) if tested else "",
             Text("" if claim.status == SUPPORTED else claim.finding, style="dim"),
         )
     return table

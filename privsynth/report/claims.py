@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
+from privsynth.report.criteria import CRITERIA, Criterion, criterion_of, is_on_model
 from privsynth.report.facts import (
     ABOVE_CEILING,
     DECLARED,
@@ -118,48 +118,53 @@ def _proof_finding(dp: dict[str, Any] | None) -> str:
 
 def _tested(criterion: Criterion, facts: Sequence[Fact], policy: Policy) -> Claim:
     ours = [fact for fact in facts if fact.section == "testing" and criterion_of(fact) == criterion]
-    uppers = [fact.interval.high for fact in ours if fact.interval]
+    decisive = _decisive(ours)
+    model_attacked = any(map(is_on_model, ours))
+    unasked = bool(ours and criterion.claim_of_table) and not model_attacked
     return Claim(
         id=f"C{CRITERIA.index(criterion) + 2}",
         title=criterion.title,
-        statement=criterion.claim,
+        statement=criterion.statement(model_attacked),
         scope="the stated attackers and the recipients named in the context",
         basis="tested",
         status=_worst(ours),
-        finding=_tested_finding(ours, policy),
+        finding=_tested_finding(criterion, ours, policy) + (_NO_MODEL if unasked else ""),
         falsifier=criterion.falsifier,
         evidence=tuple(fact.id for fact in ours),
         limit=policy.excess_limit,
         limit_source=policy.source,
-        upper=max(uppers) if uppers else None,
+        upper=decisive.interval.high if decisive and decisive.interval else None,
     )
 
 
 def _worst(facts: Sequence[Fact]) -> str:
     """The verdict that is hardest on the claim; a criterion that nobody tested is open."""
-    verdicts = {fact.verdict for fact in facts}
-    for verdict in (NOT_SUPPORTED, INCONCLUSIVE):
-        if verdict in verdicts:
-            return verdict
-    return SUPPORTED if verdicts == {SUPPORTED} else INCONCLUSIVE
+    return max((_verdict(fact) for fact in facts), key=_HARDNESS.index, default=INCONCLUSIVE)
 
 
-def _tested_finding(facts: Sequence[Fact], policy: Policy) -> str:
+def _decisive(facts: Iterable[Fact]) -> Fact | None:
+    """Of the attacks with an interval, one with the hardest verdict: that of the highest limit."""
+    measured = [(fact, fact.interval.high) for fact in facts if fact.interval]
+    hardest = max(measured, key=lambda m: (_HARDNESS.index(_verdict(m[0])), m[1]), default=None)
+    return hardest[0] if hardest else None
+
+
+def _verdict(fact: Fact) -> str:
+    return fact.verdict or INCONCLUSIVE
+
+
+_HARDNESS = (SUPPORTED, INCONCLUSIVE, NOT_SUPPORTED)
+
+
+def _tested_finding(criterion: Criterion, facts: Sequence[Fact], policy: Policy) -> str:
     if not facts:
         return "Not tested."
     if facts[0].trial and facts[0].trial.criterion == "identifiers":
         return _scan_finding(facts[0].trial, facts[0].reason)
-    measured = [fact for fact in facts if fact.interval]
     undecided = sum(fact.is_inconclusive for fact in facts)
     parts = [f"{undecided} of {len(facts)} attacks inconclusive"] if undecided else []
-    if measured:
-        worst = max(measured, key=lambda fact: fact.interval.high if fact.interval else 0.0)
-        assert worst.interval is not None
-        parts[:0] = [
-            _NO_EVIDENCE if _worst(facts) == SUPPORTED else _IN_SHORT[_worst(facts)],
-            f"largest upper limit of the excess {rate(worst.interval.high)} ({worst.title}), "
-            f"limit {policy.excess_limit:g}",
-        ]
+    if decisive := _decisive(facts):
+        parts[:0] = _measured(criterion, decisive, _worst(facts), policy.excess_limit)
     elif len(facts) == undecided:
         parts = [f"No attack was conclusive: {facts[0].reason}"]
     weak = sum(fact.trial.is_weak for fact in facts if fact.trial)
@@ -167,8 +172,24 @@ def _tested_finding(facts: Sequence[Fact], policy: Policy) -> str:
     return "; ".join(parts) + "."
 
 
-_NO_EVIDENCE = "Under the stated attackers no evidence was found"
+def _measured(criterion: Criterion, fact: Fact, status: str, limit: float) -> list[str]:
+    """How a criterion stands, and the attack that decides it, with its figures and the limit."""
+    assert fact.interval is not None
+    low, high = rate(fact.interval.low), rate(fact.interval.high)
+    if status != NOT_SUPPORTED:
+        most = "largest upper limit" if status == SUPPORTED else "upper limit"
+        told = f"{most} of the excess {high} ({fact.title}), limit {limit:g}"
+        strict = ["no excess that is shown is tolerated"] if criterion.is_strict else []
+        return [_IN_SHORT[status], told, *strict]
+    told = f"95 % interval of the excess {low} to {high} ({fact.title})"
+    if criterion.is_strict:
+        return ["An attack showed an excess, and none is tolerated", told]
+    return [_IN_SHORT[status], f"{told}, limit {limit:g}"]
+
+
+_NO_MODEL = " The model was not attacked: this speaks of the table alone."
 _IN_SHORT = {
+    SUPPORTED: "Under the stated attackers no evidence was found",
     NOT_SUPPORTED: "An attack succeeded beyond the limit",
     INCONCLUSIVE: "The tests do not decide",
 }

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from privsynth.report.facts import Fact
+from privsynth.report.facts import CRITERION, Fact
+from privsynth.report.format import number
+from privsynth.risk.base import NOTHING_TOLERATED
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One question that attackers are set, with its source and the limits of the answer."""
+    """One question that attackers are set, with its source and the limits of the answer.
+
+    `claim_of_table` is what is claimed where nobody attacked the model: the table alone.
+    """
 
     id: str
     title: str
@@ -18,6 +23,16 @@ class Criterion:
     falsifier: str
     limits: str
     source: str = ""
+    claim_of_table: str = ""
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether no excess is tolerated that an attack has shown, whatever the limit."""
+        return self.id in NOTHING_TOLERATED
+
+    def statement(self, model_attacked: bool) -> str:
+        """What is claimed, of the model only where it was attacked."""
+        return self.claim if model_attacked else self.claim_of_table or self.claim
 
 
 _WP29 = "Article 29 Working Party, Opinion 05/2014 (WP216)"
@@ -40,7 +55,8 @@ CRITERIA: tuple[Criterion, ...] = (
         "membership",
         "Membership",
         "Can an attacker tell which of two persons was in the training data, by how close the "
-        "synthetic table comes to each, or by how well the model fits each?",
+        "synthetic table comes to each, or, where the model was attacked, by how well it fits "
+        "each?",
         "Neither the synthetic table nor the model fits training persons better than comparable "
         "persons that the generator never saw.",
         "Pairs of a training and a control person in which the training person is named more "
@@ -48,9 +64,11 @@ CRITERIA: tuple[Criterion, ...] = (
         "Each pair is one training and one control person, and holds where the two tables were "
         "split by lot: a control of another year or place differs for that reason alone. Who holds "
         "the table judges by the distance over all columns; a copied record among a thousand "
-        "persons escapes that, which is why copies are tested apart. Who holds the model judges by "
-        "one loss; the model stays with the controller.",
+        "persons escapes that, which is why copies are tested apart. Who holds the model, where it "
+        "was attacked, judges by one loss; the model stays with the controller.",
         "European Data Protection Board, Opinion 28/2024",
+        "The synthetic table does not come closer to training persons than to comparable persons "
+        "that the generator never saw.",
     ),
     Criterion(
         "vulnerable",
@@ -115,13 +133,32 @@ CRITERIA: tuple[Criterion, ...] = (
 )
 
 
-def criterion_of(fact: Fact) -> Criterion | None:
-    """The criterion that an attack's fact speaks to; a failed attack is known by its name alone.
+def limit_words(title: str, limit: float | None) -> str:
+    """The limit on the excess under a criterion, as a table prints it.
 
-    >>> found = criterion_of(Fact("testing.singling_out_univariate", "testing", "Singling out"))
-    >>> found.title
+    >>> limit_words("Linkability", 0.1), limit_words("Membership", 0.1)
+    ('0.1', '0.1, and none shown')
+    """
+    strict = any(each.is_strict for each in CRITERIA if each.title == title)
+    return f"{number(limit)}, and none shown" if strict else number(limit)
+
+
+def is_on_model(fact: Fact) -> bool:
+    """Whether a fact is of an attack on the model itself, carried out or failed.
+
+    >>> is_on_model(Fact("testing.white_box_tail", "testing", "Membership by the model"))
+    True
+    """
+    return fact.id.startswith("testing.white_box")
+
+
+def criterion_of(fact: Fact) -> Criterion | None:
+    """The criterion that an attack's fact speaks to; a failed attack says it in its details.
+
+    >>> failed = {"criterion": "singling out"}
+    >>> criterion_of(Fact("testing.predicates", "testing", "Predicates", details=failed)).title
     'Singling out'
     """
-    name = fact.id.removeprefix("testing.").replace("_", " ")
-    said = fact.trial.criterion if fact.trial else name
+    name = fact.id.removeprefix("testing.").replace("_", " ")  # reports of earlier versions
+    said = fact.trial.criterion if fact.trial else str(fact.details.get(CRITERION, name))
     return next((criterion for criterion in CRITERIA if said.startswith(criterion.id)), None)

@@ -12,6 +12,7 @@ from privsynth.privacy.guarantee import Guarantee
 from privsynth.report.assessment import Assessment
 from privsynth.report.facts import (
     ABOVE_CEILING,
+    CRITERION,
     EPSILON_LOWER,
     INCONCLUSIVE,
     Fact,
@@ -84,6 +85,7 @@ def _attacks(guarantee: Guarantee | None, assessment: Assessment, policy: Policy
                 each.title,
                 verdict=INCONCLUSIVE,
                 reason=each.reason,
+                details={CRITERION: each.criterion},
             )
 
 

@@ -26,6 +26,9 @@ EPSILON_LOWER = "epsilon_lower_replace_one"
 ABOVE_CEILING = "above_ceiling_by"
 """The detail of an attack beyond what the proof allows, chance among all reckoned with."""
 
+CRITERION = "criterion"
+"""The detail of an attack that failed that says which question it leaves open."""
+
 SIGNS: Mapping[str, str] = {
     SUPPORTED: "✓",
     NOT_SUPPORTED: "✗",

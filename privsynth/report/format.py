@@ -10,6 +10,10 @@ SMALL_CELL = 11
 """The smallest count that is printed as it is (CMS, ResDAC)."""
 
 
+_ROUNDING_ERROR = 1e-9
+"""What is smaller is no rate of anything counted, but the rest of a subtraction."""
+
+
 def cell(n: int) -> int | str:
     """A count of people or records: from 1 to 10 it reads "<11".
 
@@ -58,24 +62,37 @@ def _power(value: float, digits: int) -> str:
 
 
 def rate(value: float | None) -> str:
-    """A rate between 0 and 1 with three decimals.
+    """A rate between 0 and 1 with three decimals; two significant digits where it is smaller.
 
     >>> rate(0.0432), rate(-0.002), rate(None)
     ('0.043', '\N{MINUS SIGN}0.002', '–')
+    >>> rate(0.00046), rate(4.6e-5), rate(0.0)
+    ('0.00046', '4.6 × 10⁻⁵', '0.000')
     """
     if value is None:
         return "–"
-    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}") if abs(value) >= 0.0005 else "0.000"
+    size = abs(value)
+    if size < _ROUNDING_ERROR:
+        return "0.000"
+    decimals = 3 if size >= 0.001 else 5
+    text = f"{size:.{decimals}f}" if size >= 0.0001 else _power(size, 2)
+    return f"\N{MINUS SIGN}{text}" if value < 0 else text
 
 
 def percent(value: float | None) -> str:
-    """A share in per cent, with enough digits near 0 and 1.
+    """A share in per cent, with enough digits near 0 and 1: few are never printed as none.
 
     >>> percent(0.0267), percent(0.5), percent(0.9942), percent(0.10)
     ('2.7 %', '50 %', '99.4 %', '10 %')
+    >>> percent(12 / 26_000), percent(0.9996), percent(0.0), percent(1.0)
+    ('<0.1 %', '>99.9 %', '0 %', '100 %')
     """
     if value is None:
         return "–"
+    if 0 < value < 0.0005:
+        return "<0.1 %"
+    if 0.9995 <= value < 1:
+        return ">99.9 %"
     near_the_edge = value < 0.095 or value > 0.985
     text = f"{100 * value:.1f}" if near_the_edge else f"{100 * value:.0f}"
     return f"{text.removesuffix('.0')} %"

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from privsynth.report import drawn, verification, views
 from privsynth.report.claims import relation_words
-from privsynth.report.criteria import CRITERIA
+from privsynth.report.criteria import CRITERIA, limit_words
 from privsynth.report.facts import (
+    ABOVE_CEILING,
     DECLARED,
     INCONCLUSIVE,
     NOT_CLAIMED,
@@ -127,6 +128,7 @@ def _common(report: RiskReport) -> dict[str, Any]:
         "signs": SIGNS,
         "looks": _LOOKS,
         "number": number,
+        "limit_words": limit_words,
         "at_most": at_most,
         "seconds": _seconds,
         "places": PLACES,
@@ -158,8 +160,10 @@ def _measured(report: RiskReport) -> dict[str, Any]:
         "blocks": views.blocks(report),
         "floors": drawn.floors(report),
         "has_ceiling": any(f.trial and f.trial.ceiling is not None for f in report.evidence),
-        "criteria_rows": [(c.title, c.question, number(limit), source) for c in CRITERIA],
-        "contradictions": views.contradictions(report),
+        "criteria_rows": [
+            (c.title, c.question, limit_words(c.title, limit), source) for c in CRITERIA
+        ],
+        "contradictions": _contradictions(report),
         "score_rows": views.score_rows(f for f in fidelity if not views.is_by_column(f)),
         "by_column_rows": views.score_rows(f for f in fidelity if views.is_by_column(f)),
         "score_charts": drawn.score_charts(fidelity),
@@ -168,7 +172,7 @@ def _measured(report: RiskReport) -> dict[str, Any]:
         "rare_rows": views.rare_rows(fidelity),
         "finding_rows": views.finding_rows(report),
         "group_rows": views.group_rows(report),
-        "has_white_box": any(f.id.startswith("testing.white_box") for f in report.evidence),
+        "has_white_box": _says_of_model(report),
         "matrices": drawn.matrices(report),
         "matrix_table": drawn.matrix_table(report),
         "matrix_columns": drawn.matrix_columns(report),
@@ -185,6 +189,17 @@ def _measured(report: RiskReport) -> dict[str, Any]:
             for t in report.decision["thresholds"]
         ],
     }
+
+
+def _contradictions(report: RiskReport) -> list[str]:
+    """Attacks that got further than the proof allows, chance among all of them reckoned with."""
+    return [fact.title for fact in report.facts("testing") if ABOVE_CEILING in fact.details]
+
+
+def _says_of_model(report: RiskReport) -> bool:
+    """Whether the model was attacked; the statement tells it in the public edition too."""
+    of_model = {criterion.claim for criterion in CRITERIA if criterion.claim_of_table}
+    return any(claim.statement in of_model for claim in report.claims)
 
 
 def _proved(report: RiskReport) -> dict[str, Any]:

@@ -6,16 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from privsynth.report.criteria import CRITERIA, Criterion, criterion_of
-from privsynth.report.facts import (
-    ABOVE_CEILING,
-    INCONCLUSIVE,
-    SIGNS,
-    Claim,
-    Fact,
-    Interval,
-    Proportion,
-)
+from privsynth.report.criteria import CRITERIA, Criterion, criterion_of, limit_words
+from privsynth.report.facts import INCONCLUSIVE, SIGNS, Claim, Fact, Interval, Proportion
 from privsynth.report.format import at_most, cell, number, percent, percent_at_most, rate
 from privsynth.report.report import TESTS_AS_RUN, TESTS_BEFORE, RiskReport
 
@@ -121,7 +113,7 @@ def decision_rows(claims: Iterable[Claim]) -> list[Row]:
     return [
         (
             claim.title,
-            number(claim.limit),
+            limit_words(claim.title, claim.limit),
             claim.limit_source,
             rate(claim.upper),
             _signed(claim.status),
@@ -255,11 +247,6 @@ def _changed_tests(report: RiskReport) -> list[str]:
         "The attacks, their numbers or the limits are not those that were registered before the "
         "fit: they may have been chosen by their results."
     ]
-
-
-def contradictions(report: RiskReport) -> list[str]:
-    """Attacks that got further than the proof allows, chance among all of them reckoned with."""
-    return [fact.title for fact in report.facts("testing") if ABOVE_CEILING in fact.details]
 
 
 def is_by_column(fact: Fact) -> bool:

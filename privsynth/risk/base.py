@@ -27,9 +27,10 @@ Detail: TypeAlias = float | int | str
 
 NO_CONTROL = "there is no control record to attack; split with a control share above 0"
 
-_NOTHING_TOLERATED: frozenset[Criterion] = frozenset(
+NOTHING_TOLERATED: frozenset[Criterion] = frozenset(
     {"copies", "membership", "vulnerable", "identifiers"}
 )
+"""The criteria of which an excess that is shown is too much, however small."""
 
 LEVEL = 0.05
 """The chance that a suite may have of finding a leak where there is none."""
@@ -190,7 +191,7 @@ class AttackResult:
             raise UsageError("the threshold of a risk must be above 0 and at most 1")
         if isinstance(self.excess, Inconclusive):
             return Verdict.INCONCLUSIVE
-        strict = self.criterion in _NOTHING_TOLERATED
+        strict = self.criterion in NOTHING_TOLERATED
         if self.excess.low > (0 if strict else threshold) and not self._may_be_chance:
             return Verdict.NOT_SUPPORTED
         p = self.p_value if self.criterion == "copies" else self.p_adjusted
@@ -218,13 +219,16 @@ class AttackResult:
 class Failure:
     """An attack that could not be carried out, and why: a fact among the others.
 
-    >>> Failure("linkability", "Linkability", "fewer than two quasi-identifiers").reason
-    'fewer than two quasi-identifiers'
+    The claim of its `criterion` stays open: what was not tried does not support it.
+
+    >>> Failure("linkability", "Linkability", "fewer than two columns", "linkability").reason
+    'fewer than two columns'
     """
 
     name: str
     title: str
     reason: str
+    criterion: Criterion
 
 
 Result: TypeAlias = AttackResult | Failure
@@ -240,6 +244,7 @@ class Attack(Protocol):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    criterion: ClassVar[Criterion]
 
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
         """Every figure of this attack, none left out in silence."""
@@ -251,7 +256,7 @@ attacks: Registry[Callable[[], Attack]] = Registry("attack")
 def timed(compute: Callable[[], Result]) -> Result:
     """The result of one attack, with the seconds that it took where it was carried out.
 
-    >>> timed(lambda: Failure("copies", "Copies", "no record is unique")).reason
+    >>> timed(lambda: Failure("copies", "Copies", "no record is unique", "copies")).reason
     'no record is unique'
     """
     started = time.perf_counter()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from privsynth.risk.base import Failure, Rate, Result, ThreatModel, attacks, timed
+from privsynth.risk.base import Criterion, Failure, Rate, Result, ThreatModel, attacks, timed
 from privsynth.risk.details import common_details
 from privsynth.risk.plain import PlainTable, PlainTables, plain_tables, row_hashes
 from privsynth.risk.statistics import compared
@@ -41,6 +41,7 @@ class Copies:
 
     name: ClassVar[str] = "copies"
     title: ClassVar[str] = "Copies of real records"
+    criterion: ClassVar[Criterion] = "copies"
 
     n_bins: int = 20
 
@@ -48,7 +49,11 @@ class Copies:
         """One result for exact copies and one for copies up to the bins; nothing is random."""
         plain = plain_tables(tables)
         if not plain.train.columns:
-            return (Failure(self.name, self.title, "no column is present in all tables"),)
+            return (
+                Failure(
+                    self.name, self.title, "no column is present in all tables", self.criterion
+                ),
+            )
         three = (plain.train, plain.control, plain.synthetic)
         exact = partial(_hashed, three)
         binned = partial(_hashed, three, _edges(plain, self.n_bins))
@@ -88,7 +93,9 @@ def _result(
     met_train, met_control = np.isin(in_train, in_synthetic), np.isin(in_control, in_synthetic)
     member = _rate(tables.train, alone_train, met_train)
     if member is None:
-        return Failure(attack, title, "no record of the train table is one person's alone")
+        return Failure(
+            attack, title, "no record of the train table is one person's alone", "copies"
+        )
     control = _rate(tables.control, alone_control, met_control)
     return compared(
         member,

@@ -16,6 +16,7 @@ from privsynth.errors import Inconclusive
 from privsynth.risk.base import (
     LEVEL,
     AttackResult,
+    Criterion,
     Detail,
     Rate,
     Result,
@@ -87,6 +88,7 @@ class Identifiers:
 
     name: ClassVar[str] = "identifiers"
     title: ClassVar[str] = "Direct identifiers"
+    criterion: ClassVar[Criterion] = "identifiers"
 
     def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
         """One result; nothing is random."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from privsynth.risk import anonymeter
 from privsynth.risk.base import (
     AttackResult,
+    Criterion,
     Detail,
     Failure,
     Rate,
@@ -47,6 +48,7 @@ class Inference:
 
     name: ClassVar[str] = "inference"
     title: ClassVar[str] = "Inference"
+    criterion: ClassVar[Criterion] = "inference"
 
     n_targets: int = 2_000
     max_synthetic_rows: int = 20_000
@@ -57,7 +59,7 @@ class Inference:
         secrets = [*tables.schema.with_role("sensitive"), *tables.schema.with_role("target")]
         known = plain.with_role("quasi_identifier")
         if reason := _why_not(secrets, known):
-            return (Failure(self.name, self.title, reason),)
+            return (Failure(self.name, self.title, reason, self.criterion),)
         synthetic = some_rows(plain.synthetic, self.max_synthetic_rows, rng)
         seed = int(rng.integers(2**32))
         sides = tuple(one_row_each(t, self.n_targets, rng) for t in (plain.train, plain.control))
@@ -85,7 +87,7 @@ class _Attempt:
         attack, title = _names(secret, method)
         tables = self.tables
         if reason := _why_not_secret(tables, secret, self.sides[0]):
-            return Failure(attack, title, reason)
+            return Failure(attack, title, reason, "inference")
         score = scorer(tables.schema.columns[secret])
         guesses = guesser(secret, score)
         hits = tuple(

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.risk import anonymeter
-from privsynth.risk.base import AttackResult, Failure, Rate, Result, ThreatModel, attacks, timed
+from privsynth.risk.base import (
+    AttackResult,
+    Criterion,
+    Failure,
+    Rate,
+    Result,
+    ThreatModel,
+    attacks,
+    timed,
+)
 from privsynth.risk.details import common_details, rate_details
 from privsynth.risk.plain import PlainTable, PlainTables, one_row_each, plain_tables, some_rows
 from privsynth.risk.statistics import compare
@@ -51,6 +60,7 @@ class Linkability:
 
     name: ClassVar[str] = "linkability"
     title: ClassVar[str] = "Linkability of two sources"
+    criterion: ClassVar[Criterion] = "linkability"
 
     n_targets: int = 1_000
     sources: tuple[Sources, ...] = ()
@@ -80,7 +90,7 @@ class Linkability:
     ) -> Result:
         has_both = bool(sources.first and sources.second)
         if not has_both or not {*sources.columns} <= set(tables.train.columns):
-            return Failure(attack, title, _why_not(bool(self.sources)))
+            return Failure(attack, title, _why_not(bool(self.sources)), self.criterion)
         return timed(lambda: self._attack(tables, sources, rng, attack=attack, title=title))
 
     def _attack(

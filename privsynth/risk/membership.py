@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from privsynth.errors import Inconclusive
 from privsynth.risk.base import (
     AttackResult,
+    Criterion,
     Failure,
     Guesses,
     Rate,
@@ -61,6 +62,7 @@ class Membership:
 
     name: ClassVar[str] = "membership"
     title: ClassVar[str] = "Membership"
+    criterion: ClassVar[Criterion] = "membership"
 
     max_pairs: int = 5_000
     max_reference_rows: int = 30_000
@@ -70,7 +72,7 @@ class Membership:
         started = time.perf_counter()
         lineup = line_up(plain_tables(tables), rng, self.max_pairs, self.max_reference_rows)
         if isinstance(lineup, Inconclusive):
-            return (Failure(self.name, self.title, lineup.reason),)
+            return (Failure(self.name, self.title, lineup.reason, self.criterion),)
         found = named(
             guessed(*lineup.leads, rng),
             attack=self.name,

@@ -15,6 +15,7 @@ from privsynth.risk import anonymeter
 from privsynth.risk.anonymeter import Query
 from privsynth.risk.base import (
     AttackResult,
+    Criterion,
     Failure,
     Rate,
     Result,
@@ -49,6 +50,7 @@ class SinglingOut:
 
     name: ClassVar[str] = "singling_out"
     title: ClassVar[str] = "Singling out"
+    criterion: ClassVar[Criterion] = "singling out"
 
     n_queries: int = 1_000
     n_columns: tuple[int, ...] = (1, 3, 5, 8)
@@ -58,7 +60,11 @@ class SinglingOut:
         """One result for each number of columns."""
         plain = plain_tables(tables)
         if not plain.train.columns:
-            return (Failure(self.name, self.title, "no column is present in all tables"),)
+            return (
+                Failure(
+                    self.name, self.title, "no column is present in all tables", self.criterion
+                ),
+            )
         train, control = _equal_sizes(plain, rng)
         synthetic = some_rows(plain.synthetic, self.max_synthetic_rows, rng)
         seeds = rng.integers(2**32, size=len(self.n_columns))
@@ -72,10 +78,12 @@ class SinglingOut:
         attack, title = _names(width)
         if width > len(tables.train.columns):
             reason = f"needs {width} columns; the tables share {len(tables.train.columns)}"
-            return Failure(attack, title, reason)
+            return Failure(attack, title, reason, self.criterion)
         queries = _queries(tables.synthetic, self.n_queries, width, seed)
         if not queries:
-            return Failure(attack, title, "no predicate fits exactly one synthetic record")
+            return Failure(
+                attack, title, "no predicate fits exactly one synthetic record", self.criterion
+            )
         hits = anonymeter.singled_out(queries, tables.train)
         member, control, others = _rate(hits), None, hits[:0]
         if tables.control.n_rows:

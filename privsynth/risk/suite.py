@@ -11,7 +11,7 @@ import numpy as np
 
 from privsynth.errors import AssessmentError
 from privsynth.progress import SILENT, Progress
-from privsynth.risk.base import Attack, AttackResult, Failure, Result, attacks
+from privsynth.risk.base import Attack, AttackResult, Criterion, Failure, Result, attacks
 from privsynth.risk.statistics import holm
 from privsynth.risk.white_box import Losses, white_box
 from privsynth.table import Tables
@@ -51,11 +51,12 @@ def run_suite(
     results: list[Result] = []
     for (name, make), seed in zip(chosen, seeds, strict=True):
         attack, stream = declared.get(name) or make(), np.random.default_rng(seed)
-        results.extend(_run(name, attack.title, partial(attack.run, tables, stream)))
+        run = partial(attack.run, tables, stream)
+        results.extend(_run(run, name, attack.title, attack.criterion))
         progress.advance(1, name)
     if losses is not None:
-        title = "Membership by the model"
-        results.extend(_run("white_box", title, partial(white_box, tables, losses, rng)))
+        run = partial(white_box, tables, losses, rng)
+        results.extend(_run(run, "white_box", "Membership by the model", "membership"))
     return adjusted(results)
 
 
@@ -71,9 +72,12 @@ def adjusted(results: Sequence[Result]) -> tuple[Result, ...]:
     )
 
 
-def _run(name: str, title: str, attack: Callable[[], tuple[Result, ...]]) -> tuple[Result, ...]:
+def _run(
+    attack: Callable[[], tuple[Result, ...]], name: str, title: str, criterion: Criterion
+) -> tuple[Result, ...]:
     """One attack; whatever it raises is a fact. A message may hold a value, so it is not shown."""
     try:
         return attack()
     except Exception as error:
-        return (Failure(name, title, f"the attack stopped with {type(error).__name__}"),)
+        reason = f"the attack stopped with {type(error).__name__}"
+        return (Failure(name, title, reason, criterion),)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.errors import Inconclusive
-from privsynth.risk.base import AttackResult, Failure, Rate, Result, attacks
+from privsynth.risk.base import AttackResult, Criterion, Failure, Rate, Result, attacks
 from privsynth.risk.cells import cells, n_sharing
 from privsynth.risk.copies import THREAT_MODEL
 from privsynth.risk.lineup import Lineup, Pair, line_up
@@ -52,6 +52,7 @@ class Vulnerable:
 
     name: ClassVar[str] = "vulnerable"
     title: ClassVar[str] = "Vulnerable persons"
+    criterion: ClassVar[Criterion] = "vulnerable"
 
     outlying_share: float = 0.01
     max_persons: int = 10_000
@@ -63,7 +64,7 @@ class Vulnerable:
         plain = plain_tables(tables)
         lineup = line_up(plain, rng, self.max_persons, self.max_reference_rows)
         if isinstance(lineup, Inconclusive):
-            return (Failure(self.name, self.title, lineup.reason),)
+            return (Failure(self.name, self.title, lineup.reason, self.criterion),)
         groups = {
             "outlying": outliers(lineup.outlying, self._share(lineup)),
             "rare": _on_both(lineup, rare_holders),
@@ -73,7 +74,9 @@ class Vulnerable:
             groups["small"] = _on_both(lineup, partial(in_small_cell, columns=known))
         else:
             reason = "no quasi-identifier is present in all tables"
-            results.append(Failure("vulnerable_small", f"Copies of {GROUPS['small']}", reason))
+            results.append(
+                Failure("vulnerable_small", f"Copies of {GROUPS['small']}", reason, self.criterion)
+            )
         planned = self.max_persons / lineup.members.n_rows
         for name, who in groups.items():
             results.extend(_attacked(name, who, lineup, planned, rng))
@@ -133,8 +136,8 @@ def _attacked(
     n_pairs = min(int(side.sum()) for side in who)
     if n_pairs < MIN_TRIALS:
         reason = f"{n_pairs} of them on one side; at least {MIN_TRIALS} are needed"
-        yield Failure(attack, f"Copies of {title}", reason)
-        yield Failure(f"{attack}_membership", f"Membership of {title}", reason)
+        yield Failure(attack, f"Copies of {title}", reason, "vulnerable")
+        yield Failure(f"{attack}_membership", f"Membership of {title}", reason, "vulnerable")
         return
     yield _copies(attack, f"Copies of {title}", who, lineup.copied, planned)
     leads = [lead[side][:n_pairs] for lead, side in zip(lineup.leads, who, strict=True)]

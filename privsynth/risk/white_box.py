@@ -34,6 +34,7 @@ ALARM_RATE = 0.01
 """The rate of false alarms at which members are counted: the tail is what a mean hides."""
 
 _MAX_PERSONS = 5_000
+_TAIL_TITLE = "Membership by the model, at 1 % false alarms"
 
 
 def white_box(tables: Tables, losses: Losses, rng: np.random.Generator) -> tuple[Result, ...]:
@@ -47,7 +48,7 @@ def white_box(tables: Tables, losses: Losses, rng: np.random.Generator) -> tuple
     n_pairs = min(side.n_rows for side in sides)
     if n_pairs < 2 * MIN_TRIALS:
         reason = NO_CONTROL if not tables.control.n_rows else f"only {n_pairs} persons on one side"
-        return (Failure("white_box", "Membership by the model", reason),)
+        return (Failure("white_box", "Membership by the model", reason, "membership"),)
     members, controls = (losses(side) for side in sides)
     return (
         timed(lambda: _pairs(members[:n_pairs], controls[:n_pairs], rng)),
@@ -66,9 +67,18 @@ def _pairs(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generat
     )
 
 
-def _tail(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generator) -> AttackResult:
-    """Members and controls under the threshold; and guesses at the pairs with the lowest loss."""
+def _tail(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generator) -> Result:
+    """Members and controls under the threshold; and guesses at the pairs with the lowest loss.
+
+    A loss that is not finite is left out and counted: one among the controls would be a threshold
+    that no member is under.
+    """
     first = [side[: min(len(members), len(controls))] for side in (members, controls)]
+    n_persons = len(members) + len(controls)
+    members, controls = (side[np.isfinite(side)] for side in (members, controls))
+    if (n_left := min(len(members), len(controls))) < 2 * MIN_TRIALS:
+        reason = f"only {n_left} losses on one side are finite; {2 * MIN_TRIALS} are needed"
+        return Failure("white_box_tail", _TAIL_TITLE, reason, "membership")
     threshold = float(np.quantile(controls[::2], ALARM_RATE))
     judged = controls[1::2]
     member = Rate(int((members < threshold).sum()), len(members))
@@ -77,11 +87,12 @@ def _tail(members: NDArray[Any], controls: NDArray[Any], rng: np.random.Generato
         member,
         control,
         attack="white_box_tail",
-        title="Membership by the model, at 1 % false alarms",
+        title=_TAIL_TITLE,
         criterion="membership",
         threat_model=THREAT_MODEL,
         n_planned=_MAX_PERSONS,
         prior=ALARM_RATE,
+        details={"losses_not_finite": n_persons - len(members) - len(controls)},
         guesses=guessed(-first[0], -first[1], rng, clear=-np.minimum(*first)),
     )
 

@@ -159,7 +159,8 @@ def inferences():
     ):
         name, title = f"inference_{column}", f"Inference of {column}"
         yield attack(name, title, "inference", GUESSER, prior=prior, **found, **ANONYMETER)
-    yield NoAttack("inference_insurer", "Inference of insurer", "its value is known for 12 persons")
+    reason = "its value is known for 12 persons"
+    yield NoAttack("inference_insurer", "Inference of insurer", reason, "inference")
 
 
 def scan():

@@ -1,11 +1,21 @@
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from privsynth.errors import Inconclusive
+from privsynth.report.criteria import CRITERIA
+from privsynth.report.format import rate
 from privsynth.report.render import render_html
 from privsynth.report.statement import ceiling_of
-from privsynth.report.views import residual
-from privsynth.risk.base import Guesses, Rate, Risk
+from privsynth.report.views import blocks, decision_rows, residual
+from privsynth.risk.base import Criterion, Failure, Guesses, Rate, Risk, attacks
+from privsynth.risk.statistics import compare
+from privsynth.risk.suite import run_suite
 from privsynth.schema import Schema
+from privsynth.table import Table, Tables
 
 
 def by_title(report):
@@ -149,6 +159,7 @@ def test_one_attack_that_succeeds_is_enough(example):
     report = example.example_report(attacks=(*example.attacks(), won))
     claim = by_title(report)["Linkability"]
     assert (claim.status, claim.upper) == ("not supported", 0.39)
+    assert "interval of the excess 0.310 to 0.390 (Linkability), limit 0.1" in claim.finding
     assert claim.evidence == ("testing.linkability", "testing.linkability.2")
 
 
@@ -165,6 +176,104 @@ def test_a_criterion_that_nobody_tested_is_open(example):
     report = example.example_report(attacks=())
     assert {claim.status for claim in report.claims if claim.basis == "tested"} == {"inconclusive"}
     assert by_title(report)["Copies of records"].finding == "Not tested."
+
+
+def few_copies_and_many_alike(example):
+    """20 of 26,000 records copied, and a wider interval of bins that shows nothing."""
+    excess, p = compare(Rate(20, 26_000), Rate(0, 13_000))
+    yield example.attack(
+        "copies_exact",
+        "Exact copies",
+        "copies",
+        example.RECIPIENT,
+        excess=excess,
+        p_value=p,
+        details={"p_holm": p},
+    )
+    bins = Risk(0.002, -0.006, 0.0104)
+    yield example.attack("bins", "Copies up to bins", "copies", example.RECIPIENT, excess=bins)
+
+
+def test_the_finding_names_the_attack_that_decides_and_no_limit_where_none_holds(example):
+    report = example.example_report(attacks=tuple(few_copies_and_many_alike(example)))
+    claim = by_title(report)["Copies of records"]
+    exact, _ = (fact.interval for fact in report.facts("testing"))
+    assert claim.status == "not supported"
+    assert claim.finding == (
+        "An attack showed an excess, and none is tolerated; 95 % interval of the excess "
+        f"{rate(exact.low)} to {rate(exact.high)} (Exact copies)."
+    )
+    assert claim.upper == exact.high < 0.0104
+    (row,) = (row for row in decision_rows(report.claims) if row[0] == claim.title)
+    assert row[1] == "0.1, and none shown"
+    assert row[3:] == (rate(exact.high), "✗\N{NO-BREAK SPACE}not supported")
+
+
+def test_a_supported_claim_says_whether_an_excess_is_tolerated(example, report):
+    found = by_title(report)
+    assert found["Copies of records"].finding == (
+        "Under the stated attackers no evidence was found; largest upper limit of the excess 0.008 "
+        "(Copies up to bins), limit 0.1; no excess that is shown is tolerated."
+    )
+    assert found["Linkability"].finding.endswith("(Linkability of two sources), limit 0.1.")
+    limits = {row[0]: row[1] for row in decision_rows(report.claims)}
+    assert limits["Linkability"] == "0.1"
+
+
+def test_every_criterion_of_an_attack_has_its_claim():
+    assert {criterion.id for criterion in CRITERIA} == set(get_args(Criterion))
+
+
+def stopped(monkeypatch, name):
+    """What the suite makes of an attack, or of the one on the model, that ran out of memory."""
+
+    def stop(*_):
+        raise MemoryError
+
+    made = {} if name == "white_box" else {name: attacks.get(name)}
+    monkeypatch.setattr("privsynth.risk.suite.attacks._items", made)
+    for attack in made.values():
+        monkeypatch.setattr(attack, "run", stop)
+    document = {"dataset": {"id": "d"}, "columns": {"ill": {"kind": "boolean"}}}
+    table = Table.from_pandas(pd.DataFrame({"ill": [True, False] * 100}), Schema.parse(document))
+    losses = stop if name == "white_box" else None
+    return run_suite(Tables(table, table, table), np.random.default_rng(0), losses=losses)
+
+
+@pytest.mark.parametrize("name", [*attacks.names(), "white_box"])
+def test_an_attack_that_stopped_leaves_its_claim_open(example, monkeypatch, name):
+    (failure,) = stopped(monkeypatch, name)
+    calm = example.attack("calm", "Calm", failure.criterion, example.RECIPIENT)
+    report = example.example_report(attacks=(calm, failure))
+    (claim,) = (claim for claim in report.claims if f"testing.{name}" in claim.evidence)
+    assert claim.status == "inconclusive"
+    assert claim.title == {"white_box": "Membership"}.get(name, claim.title)
+    assert "1 of 2 attacks inconclusive" in claim.finding or name == "identifiers"
+    assert "Other attacks" not in [block.title for block in blocks(report)]
+
+
+def test_membership_is_claimed_of_the_model_only_where_it_was_attacked(example):
+    pairs = pairs_named(example, 210)
+    told = "The model was not attacked: this speaks of the table alone."
+    report = example.example_report(attacks=(pairs,))
+    of_table = by_title(report)["Membership"]
+    assert of_table.status == "supported"
+    assert "model" not in of_table.statement
+    assert of_table.finding.endswith(told)
+    for edition in (report, report.public()):
+        assert "attacks on the model were not run" in render_html(edition)
+    by_model = (replace(pairs, attack="white_box"), failure_of_model())
+    for each in by_model:
+        report = example.example_report(attacks=(pairs, each))
+        claim = by_title(report)["Membership"]
+        assert claim.statement.startswith("Neither the synthetic table nor the model")
+        assert told not in claim.finding
+        for edition in (report, report.public()):
+            assert "attacks on the model were not run" not in render_html(edition)
+
+
+def failure_of_model():
+    return Failure("white_box", "Membership by the model", "no loss is finite", "membership")
 
 
 def test_attacks_that_all_fail_say_why(example):

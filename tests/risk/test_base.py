@@ -108,4 +108,5 @@ def test_seconds_are_measured_and_do_not_count_in_comparisons() -> None:
     assert isinstance(result, AttackResult)
     assert result.seconds > 0
     assert result == RESULT
-    assert timed(lambda: Failure("x", "X", "y")) == Failure("x", "X", "y")
+    failure = Failure("x", "X", "y", "copies")
+    assert timed(lambda: failure) == failure

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pytest
 
 from privsynth.errors import AssessmentError
 from privsynth.risk import Inference, Linkability, SinglingOut, anonymeter, attacks, run_suite
-from privsynth.risk.base import AttackResult, Failure, Result
+from privsynth.risk.base import AttackResult, Criterion, Failure, Result
 from privsynth.risk.statistics import holm
 from privsynth.risk.suite import adjusted
 from privsynth.schema import Schema
@@ -44,6 +44,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def suite(tables: Tables, seed: int = 0) -> dict[str, Result]:
     results = run_suite(tables, np.random.default_rng(seed))
+    assert {result.criterion for result in results} <= set(get_args(Criterion))
     named = {getattr(r, "attack", None) or r.name: r for r in results}
     assert len(named) == len(results)
     return named
@@ -109,13 +110,14 @@ def test_what_an_attack_raises_is_a_fact_without_its_message(
     class Broken:
         name: ClassVar[str] = "broken"
         title: ClassVar[str] = "Broken"
+        criterion: ClassVar[Criterion] = "copies"
 
         def run(self, tables: Tables, rng: np.random.Generator) -> tuple[Result, ...]:
             raise KeyError("the value of a record")
 
     monkeypatch.setattr(attacks, "_items", {"broken": Broken})
     results = run_suite(make_tables(50, 50, 50), np.random.default_rng(0))
-    assert results == (Failure("broken", "Broken", "the attack stopped with KeyError"),)
+    assert results == (Failure("broken", "Broken", "the attack stopped with KeyError", "copies"),)
 
 
 @pytest.mark.parametrize(

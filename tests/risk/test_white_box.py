@@ -57,6 +57,38 @@ def test_a_model_that_remembers_a_few_is_found_by_the_tail(make_tables: MakeTabl
     assert tail.control.value < 0.03
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("side", ["train", "control"])
+def test_a_loss_that_is_not_finite_hides_no_leak(
+    make_tables: MakeTables, odd: float, side: str
+) -> None:
+    tables = make_tables(400, 400, 50)
+    known, control = remembering(tables, 1.0, 60.0), set(tables.control.frame()["balance"])
+
+    def losses(table: Table) -> np.ndarray:
+        found = known(table)
+        if control.issuperset(table.frame()["balance"]) == (side == "control"):
+            found[::25] = odd
+        return found
+
+    pairs, tail = attacked(tables, losses)
+    assert tail.details["losses_not_finite"] == 16
+    assert (tail.n_done, tail.member.value) == (384 if side == "train" else 400, 1.0)
+    assert {pairs.verdict(0.9), tail.verdict(0.9)} == {Verdict.NOT_SUPPORTED}
+
+
+def test_a_tail_without_enough_finite_losses_is_a_fact(make_tables: MakeTables) -> None:
+    tables = make_tables(400, 400, 50)
+
+    def losses(table: Table) -> np.ndarray:
+        return np.where(np.arange(table.n_rows) < 59, 0.0, np.nan)
+
+    _, tail = white_box(tables, losses, np.random.default_rng(0))
+    assert isinstance(tail, Failure)
+    assert (tail.name, tail.criterion) == ("white_box_tail", "membership")
+    assert tail.reason.startswith("only 59 losses on one side are finite")
+
+
 def test_a_model_that_remembers_nobody_names_nobody(make_tables: MakeTables) -> None:
     p_values, refuted = [], []
     for seed in range(15):
@@ -88,5 +120,5 @@ def test_the_suite_takes_the_model_in_and_says_what_stops_it(
 
     (failure,) = run_suite(tables, np.random.default_rng(0), losses=broken)
     assert failure == Failure(
-        "white_box", "Membership by the model", "the attack stopped with ValueError"
+        "white_box", "Membership by the model", "the attack stopped with ValueError", "membership"
     )
