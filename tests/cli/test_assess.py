@@ -134,4 +134,4 @@ def test_train_and_control_must_keep_to_the_schema_and_the_file_is_named(
 def test_a_control_that_is_the_train_table_is_refused(assess: Assess) -> None:
     done = assess(train=rows(0), control=rows(0))
     assert done.code == 1
-    assert "of 100 records that occur twice, 100 are in the train table" in done.error
+    assert "of 100 different records of the control, 100 are in the train table too" in done.error
