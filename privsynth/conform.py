@@ -32,6 +32,9 @@ from privsynth.schema.patterns import (
 )
 from privsynth.storage import storage_type
 
+EMPTY = "every value is missing"
+"""Why a column is left out, or refused, in which nothing stands."""
+
 
 def conform(raw: pa.Table, schema: Schema) -> tuple[pa.Table, dict[str, pa.DataType]]:
     """The columns of the schema in canonical types, and the types in which they go out."""
@@ -302,9 +305,7 @@ def _decimals_as_text(decimals: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _check_missing(name: str, typed: pa.ChunkedArray, column: Column) -> None:
     if typed.null_count == len(typed) and not isinstance(column, TextColumn | IdColumn):
-        raise SchemaError(
-            f"column {name!r}: every value is missing; leave it out of the file and the schema"
-        )
+        raise SchemaError(f"column {name!r}: {EMPTY}; leave it out of the file and the schema")
     if typed.null_count and not column.missing and not isinstance(column, TextColumn | IdColumn):
         fail(name, typed.null_count, "are missing, and the schema does not say missing = true")
 

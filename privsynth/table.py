@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from privsynth.conform import conform, conform_what_fits
+from privsynth.conform import EMPTY, conform, conform_what_fits
 from privsynth.errors import DataError, UsageError
 from privsynth.schema import DateColumn, DatetimeColumn, IntegerColumn, Schema
 
@@ -45,12 +45,21 @@ class Table:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_arrow(cls, raw: pa.Table, schema: Schema) -> Table:
-        """Read any Arrow table as records of the schema; SchemaError names the column and rule."""
+    def from_arrow(cls, raw: pa.Table, schema: Schema, *, leave_out_empty: bool = False) -> Table:
+        """Read any Arrow table as records of the schema; SchemaError names the column and rule.
+
+        A column whose every value is missing is refused, as nothing can be learned from it. An
+        assessment can do without: `leave_out_empty` leaves it out, and `left_out` says so.
+        """
         if raw.num_rows == 0:
             raise DataError("the table has no rows")
-        data, storage = conform(raw, schema)
-        return cls(schema, data, storage)
+        empty = {}
+        if leave_out_empty:
+            reasons = cls.of_what_fits(raw, schema).left_out
+            empty = {name: why for name, why in reasons.items() if why == EMPTY}
+        narrow = schema.without(empty) if empty else schema
+        data, storage = conform(raw.drop_columns(list(empty)), narrow)
+        return cls(schema, data, storage, empty)
 
     @classmethod
     def of_what_fits(cls, raw: pa.Table, schema: Schema) -> Table:
@@ -64,8 +73,10 @@ class Table:
         return cls(schema, *conform_what_fits(raw, schema))
 
     @classmethod
-    def from_pandas(cls, frame: pd.DataFrame, schema: Schema) -> Table:
-        """Read a data frame as records of the schema."""
+    def from_pandas(
+        cls, frame: pd.DataFrame, schema: Schema, *, leave_out_empty: bool = False
+    ) -> Table:
+        """Read a data frame as records of the schema; see `from_arrow`."""
         if frame.columns.has_duplicates:
             raise DataError("the table has duplicate column names")
         try:
@@ -74,7 +85,7 @@ class Table:
             raise DataError(
                 "the data frame has a column of mixed types, or of a type that Arrow does not know"
             ) from None
-        return cls.from_arrow(raw, schema)
+        return cls.from_arrow(raw, schema, leave_out_empty=leave_out_empty)
 
     @property
     def n_rows(self) -> int:

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from privsynth.errors import DataError, UsageError
+from privsynth.errors import DataError, SchemaError, UsageError
 from privsynth.schema import Schema
 from privsynth.table import Table, Tables, rng
 
@@ -236,3 +236,22 @@ def test_text_that_cannot_be_written_is_refused_without_it():
     with pytest.raises(DataError) as caught:
         table_of(frame, {"sex": COLUMNS["sex"]})
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("empty", [None, np.nan])
+def test_a_column_without_a_value_is_left_out_only_where_that_is_asked_for(empty):
+    frame = FRAME.assign(cost=empty)
+    schema = table_of().schema
+    with pytest.raises(SchemaError, match="column 'cost': every value is missing; leave it out"):
+        Table.from_pandas(frame, schema)
+    table = Table.from_pandas(frame, schema, leave_out_empty=True)
+    assert table.left_out == {"cost": "every value is missing"}
+    assert table.columns == tuple(name for name in COLUMNS if name != "cost")
+    assert table.schema == schema
+    assert Table.from_pandas(FRAME, schema, leave_out_empty=True).left_out == {}
+
+
+def test_what_breaks_the_schema_is_refused_even_where_empty_columns_are_left_out():
+    frame = FRAME.assign(cost=np.nan, age=471)
+    with pytest.raises(SchemaError, match="column 'age': 4 values lie outside its domain"):
+        Table.from_pandas(frame, table_of().schema, leave_out_empty=True)

@@ -155,11 +155,11 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
         policy.require_columns(schema)
         progress.stage("reading the tables")
         with _naming("train", files.train):
-            train = read_table(files.train, schema)
+            train = read_table(files.train, schema, leave_out_empty=True)
         control = train.take(np.arange(0))  # nobody
         if files.control:
             with _naming("control", files.control):
-                control = read_table(files.control, schema)
+                control = read_table(files.control, schema, leave_out_empty=True)
         synthetic = pipeline.read_synthetic(files.synthetic, schema)
         found = pipeline.assess(
             train=train,

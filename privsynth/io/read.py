@@ -22,10 +22,13 @@ _PARQUET = (".parquet", ".pq")
 _INDEX = "__index_level_"
 
 
-def read_table(source: str | Path | pd.DataFrame | pa.Table, schema: Schema) -> Table:
+def read_table(
+    source: str | Path | pd.DataFrame | pa.Table, schema: Schema, *, leave_out_empty: bool = False
+) -> Table:
     """The records of a CSV or Parquet file, a folder of Parquet, or a frame, under their schema.
 
     DataError says what is wrong with the file, SchemaError which column breaks which rule.
+    `leave_out_empty` is for tables that are assessed: see `Table.from_arrow`.
 
     >>> import pandas as pd
     >>> schema = Schema.parse({"dataset": {"id": "d"},
@@ -34,12 +37,12 @@ def read_table(source: str | Path | pd.DataFrame | pa.Table, schema: Schema) -> 
     Table(2 rows × 1 column)
     """
     if isinstance(source, pa.Table):
-        return Table.from_arrow(source, schema)
+        return Table.from_arrow(source, schema, leave_out_empty=leave_out_empty)
     if not isinstance(source, str | Path):
-        return Table.from_pandas(source, schema)
+        return Table.from_pandas(source, schema, leave_out_empty=leave_out_empty)
     raw = read_raw(source)
     _check_delimiter(raw, Path(source), schema)
-    return Table.from_arrow(raw, schema)
+    return Table.from_arrow(raw, schema, leave_out_empty=leave_out_empty)
 
 
 def read_raw(path: str | Path) -> pa.Table:

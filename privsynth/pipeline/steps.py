@@ -247,6 +247,9 @@ def _tables(train: Table, control: Table, synthetic: Table) -> Tables:
         raise AssessmentError("train and control do not have the same schema")
     if not set(tables.schema.modelled) & set(tables.synthetic.columns):
         raise AssessmentError("the synthetic table holds no column of the schema")
+    three = (set(table.columns) for table in (train, control, synthetic))
+    if not set(tables.schema.modelled).intersection(*three):
+        raise AssessmentError("train, control and synthetic share no column of the schema")
     return tables
 
 

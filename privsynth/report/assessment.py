@@ -111,16 +111,22 @@ def assess(
 
 
 def _shared(tables: Tables) -> tuple[Tables, tuple[fidelity.Failure, ...]]:
-    """The tables on the columns that the synthetic one has, and a fact about those it lacks."""
+    """The tables on the columns that all three have, and a fact about those that one lacks."""
     synthetic = tables.synthetic
-    lacking = [name for name in tables.schema.modelled if name not in synthetic.columns]
-    absent = [name for name in lacking if name not in synthetic.left_out]
+    three = (tables.train, tables.control, synthetic)
+    lacking = [
+        name for name in tables.schema.modelled if any(name not in table.columns for table in three)
+    ]
+    gone = (*synthetic.columns, *synthetic.left_out)
+    absent = [name for name in lacking if name not in gone]
     parts = [f"the synthetic table lacks {', '.join(absent)}"] if absent else []
     parts += [f"left out {name}: {why}" for name, why in synthetic.left_out.items()]
+    for title, table in (("train", tables.train), ("control", tables.control)):
+        if table.n_rows:
+            parts += [f"left out {n}: {why} ({title} table)" for n, why in table.left_out.items()]
     if not parts:
         return tables, ()
     fact = fidelity.Failure("columns", "Columns of the schema", "; ".join(parts))
-    three = (tables.train, tables.control, tables.synthetic)
     return Tables(*(table.without(lacking) for table in three)), (fact,)
 
 

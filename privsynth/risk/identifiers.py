@@ -27,7 +27,7 @@ from privsynth.risk.base import (
 )
 from privsynth.risk.copies import unique_to_one_person
 from privsynth.risk.statistics import p_value
-from privsynth.schema import IdColumn, TextColumn
+from privsynth.schema import CategoricalColumn, IdColumn, OrdinalColumn, TextColumn
 from privsynth.schema.pii import find_identifiers, name_suggests
 from privsynth.table import Table, Tables
 
@@ -37,6 +37,7 @@ THREAT_MODEL = ThreatModel(
     goal="a name, number, address or text that points to a real person",
 )
 
+_PUBLIC = ("declared", "documentation")  # sources of a category list that are not the records
 _SHORT_NUMBER = re.compile(r"\D*\d{1,9}")
 _NUMBERED = re.compile(r"(\D*)(\d{1,18})")
 _LONG_TEXT_WORDS = 5
@@ -151,12 +152,18 @@ def _counter_from(values: pa.Array) -> tuple[str, int] | None:
 
 
 def _patterns(synthetic: Table) -> Iterator[IdentifierFinding]:
-    """Kinds that a pattern finds, in columns whose declared provider does not make that kind."""
+    """Kinds that a pattern finds, in columns whose declared provider does not make that kind.
+
+    Categories that the schema declares are public, and so no identifiers of persons.
+    """
     for name in synthetic.columns:
         column = synthetic.schema.columns.get(name)
         declared = isinstance(column, TextColumn) and column.action == "fake" and column.provider
         made = name_suggests(declared) if declared else None
-        for kind, n_rows in sorted(find_identifiers(synthetic.column(name)).items()):
+        values = synthetic.column(name)
+        if isinstance(column, CategoricalColumn | OrdinalColumn) and column.source in _PUBLIC:
+            values = values.filter(pc.invert(pc.is_in(values, pa.array(column.categories))))
+        for kind, n_rows in sorted(find_identifiers(values).items()):
             if kind != made:
                 yield IdentifierFinding(name, kind, n_rows)
 

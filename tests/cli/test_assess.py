@@ -121,6 +121,27 @@ def test_a_table_of_which_nothing_fits_is_refused_with_the_first_reason(assess: 
 
 
 @pytest.mark.parametrize("role", ["train", "control"])
+@pytest.mark.parametrize("column", ["cost", "ill"])
+def test_a_column_without_a_value_in_train_or_control_is_a_fact_and_the_rest_is_judged(
+    assess: Assess, tmp_path: Path, role: str, column: str
+) -> None:
+    done = assess(**{role: spoiled(column, "")})
+    assert done.code == 0, done.err
+    found = facts(tmp_path / "out")
+    reason = f"every value is missing ({role} table)"
+    assert found["fidelity.columns"]["reason"] == f"left out {column}: {reason}"
+    copies = found["testing.copies_exact"]
+    assert copies["trial"]["member"]["total"] > 30
+    assert copies["details"]["columns_left_out"] == f"{column}: {reason}"
+
+
+def test_a_control_without_any_value_is_refused(assess: Assess) -> None:
+    done = assess(control=[dict.fromkeys(row, "") for row in rows(1)])
+    assert done.code == 1
+    assert done.error == "error: train, control and synthetic share no column of the schema"
+
+
+@pytest.mark.parametrize("role", ["train", "control"])
 def test_train_and_control_must_keep_to_the_schema_and_the_file_is_named(
     assess: Assess, role: str
 ) -> None:
@@ -134,4 +155,4 @@ def test_train_and_control_must_keep_to_the_schema_and_the_file_is_named(
 def test_a_control_that_is_the_train_table_is_refused(assess: Assess) -> None:
     done = assess(train=rows(0), control=rows(0))
     assert done.code == 1
-    assert "of 100 records that occur twice, 100 are in the train table" in done.error
+    assert "of 100 different records of the control, 100 are in the train table too" in done.error

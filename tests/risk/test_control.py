@@ -30,9 +30,9 @@ def test_a_control_that_holds_half_of_the_copied_records_is_refused(
     with pytest.raises(AssessmentError) as caught:
         require_apart(tables.train, shared)
     assert str(caught.value) == (
-        "of 100 records that occur twice, 100 are in the train table and in the control, where "
-        "lot would give about 50; a leak of them would show on both sides alike, and so not at "
-        "all; give a control of others, whom the maker of the table never had"
+        "of 200 different records of the control, 100 are in the train table too; a leak of them "
+        "would show on both sides alike, and so not at all; give a control of others, whom the "
+        "maker of the table never had"
     )
 
 
@@ -52,6 +52,61 @@ def test_people_who_are_alike_by_chance_are_let_pass(n_values: int, control: flo
             {"cost": rng.integers(0, n_values, 1000), "sick": rng.choice(["no", "yes"], 1000)}
         )
         require_apart(*Table.from_pandas(frame, schema).split(control, rng))
+
+
+def frame_of(n_values: int, n: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    cost, sick = rng.integers(0, n_values, n), rng.choice(["no", "yes"], n)
+    return pd.DataFrame({"cost": cost, "sick": sick})
+
+
+def of_frame(frame: pd.DataFrame) -> Table:
+    schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"cost": COST, "sick": SICK}})
+    return Table.from_pandas(frame, schema)
+
+
+@pytest.mark.parametrize("sides", ["train", "control", "both"])
+@pytest.mark.parametrize("n_values", [500, 3000])
+def test_tables_that_were_deduplicated_one_by_one_are_let_pass(n_values: int, sides: str) -> None:
+    """The pairs within a table are gone then, and those across are not: no sign of anything."""
+    for seed in range(5):
+        frame = frame_of(n_values, 2000, seed)
+        train, control = frame[:1500], frame[1500:]
+        require_apart(of_frame(train), of_frame(control))
+        train, control = (
+            part.drop_duplicates() if sides in (name, "both") else part
+            for name, part in (("train", train), ("control", control))
+        )
+        require_apart(of_frame(train), of_frame(control))
+
+
+def test_a_control_that_is_a_doubled_train_table_is_refused_with_a_true_count() -> None:
+    frame = frame_of(10**6, 200, 0)
+    doubled = of_frame(pd.concat([frame, frame]))
+    with pytest.raises(AssessmentError) as caught:
+        require_apart(doubled, doubled)
+    assert str(caught.value).startswith(
+        "of 1200 pairs of records that are alike, 800 have one in the train table and one in the "
+        "control, where lot would give about 601; a leak"
+    )
+
+
+@pytest.mark.parametrize("n_control", [20, 200])
+def test_a_control_of_some_of_a_doubled_train_table_is_refused(n_control: int) -> None:
+    frame = frame_of(10**6, 200, 0)
+    doubled = of_frame(pd.concat([frame, frame]))
+    shared = f"of {n_control} different records of the control, {n_control} are in the train table"
+    with pytest.raises(AssessmentError, match=shared):
+        require_apart(doubled, of_frame(frame[:n_control]))
+
+
+def test_a_control_that_is_a_coarse_train_table_is_refused() -> None:
+    table = of_frame(frame_of(20, 1000, 0))
+    with pytest.raises(AssessmentError, match="pairs of records that are alike"):
+        require_apart(table, table)
+    distinct = of_frame(frame_of(20, 1000, 0).drop_duplicates())
+    with pytest.raises(AssessmentError, match="of 40 different records of the control, 40 are in"):
+        require_apart(distinct, distinct)
 
 
 def by_person(keys: list[str], costs: list[int]) -> Table:
@@ -79,7 +134,7 @@ def test_persons_are_known_again_under_other_keys_whatever_the_order_of_their_ro
     costs = list(range(200))
     train = by_person([f"t{i // 2}" for i in range(200)], costs)
     again = by_person([f"c{i // 2}" for i in range(200)][::-1], costs[::-1])
-    with pytest.raises(AssessmentError, match="of 100 records that occur twice, 100 are"):
+    with pytest.raises(AssessmentError, match="of 100 different records of the control, 100 are"):
         require_apart(train, again)
 
 

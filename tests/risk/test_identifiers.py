@@ -52,13 +52,29 @@ def test_a_clean_table_is_supported(make_tables: Callable[..., Tables]) -> None:
 
 
 def test_one_address_in_a_category_is_red() -> None:
-    column = {"kind": "categorical", "categories": ["a", "ann@example.org"]}
+    column = {"kind": "categorical", "categories": ["a", "ann@example.org"], "source": "data"}
     tables = tables_of(column, ["a"] * 50, ["a"] * 50, ["a"] * 999 + ["ann@example.org"])
     result = scan(tables)
     assert result.member.hits == 1
     assert result.details == {"x: e-mail": 1}
     assert result.verdict(0.5) is Verdict.NOT_SUPPORTED
     assert "ann" not in repr(result) + repr(find_in_tables(tables))
+
+
+@pytest.mark.parametrize("kind", ["categorical", "ordinal"])
+@pytest.mark.parametrize("source", ["declared", "documentation"])
+def test_public_categories_identify_nobody_and_others_do(kind: str, source: str) -> None:
+    labels = ["www.google.com", "direct"]
+    column = {"kind": kind, "categories": labels, "source": source}
+    tables = tables_of(column, labels * 50, labels * 50, labels * 100)
+    result = scan(tables)
+    assert result.details == {}
+    assert result.verdict(0.05) is Verdict.SUPPORTED
+    learned = tables_of({"kind": kind, "source": "private"}, labels, labels, labels)
+    assert scan(learned).details == {"x: url": 1}
+    others = pa.table({"x": [*labels, "www.example.org", None]})
+    beyond = replace(tables, synthetic=replace(tables.synthetic, data=others))
+    assert scan(beyond).details == {"x: url": 1}
 
 
 def test_what_a_declared_provider_makes_is_expected() -> None:
