@@ -314,3 +314,19 @@ def test_a_release_whose_claim_is_refuted_later_is_taken_back(
     pd.testing.assert_frame_equal(
         pd.read_parquet(folder.synthetic), released, check_dtype=False, check_categorical=False
     )
+
+
+def test_a_column_that_is_drawn_missing_in_every_row_is_read_again(
+    tools: pipeline.Tools, tmp_path: Path
+) -> None:
+    document = SCHEMA.to_dict()
+    document["columns"]["age"]["missing"] = True
+    schema, path = ps.Schema.parse(document), tmp_path / "visits.parquet"
+    frame().assign(age=[40] + [None] * 149).to_parquet(path)
+    folder = pipeline.RunFolder(tmp_path / "out")
+    pipeline.run(path, schema, pipeline.Job(50.0, rows=5), folder.path, tools)
+    empty = ps.load_release(folder.path).assign(age=pd.array([None] * 5, dtype="Int64"))
+    empty.to_parquet(next((folder.release / "data").glob("*.parquet")))
+    pipeline.assess_run(folder, path)
+    pipeline.report(folder)
+    assert ps.load_release(folder.path)["age"].isna().all()

@@ -189,8 +189,11 @@ def _drawn(folder: RunFolder, schema: Schema) -> Table:
     source = folder.synthetic if folder.synthetic.exists() else folder.release / "data"
     raw = read_raw(source)
     dropped = [name for name in schema.columns if name not in raw.column_names]
-    narrow = Table.from_arrow(raw, schema.without(dropped))
-    return Table(schema, narrow.data, narrow.storage)
+    narrow = Table.from_arrow(raw, schema.without(dropped), leave_out_empty=True)
+    data, storage = narrow.data, dict(narrow.storage)
+    for name in narrow.left_out:  # of few rows a column may be drawn missing in all of them
+        data, storage[name] = data.append_column(name, raw.column(name)), raw.column(name).type
+    return Table(schema, data.select(raw.column_names), storage)
 
 
 def read_synthetic(source: Path, schema: Schema) -> Table:
