@@ -16,6 +16,8 @@ from typing import Any
 from privsynth.progress import Silent
 from privsynth.risk.base import Attack, attacks
 
+_TOOLS = ("anonymeter", "numpy", "scikit-learn", "scipy")
+_JUDGING = ("risk/*.py", "schema/pii.py", "report/evidence.py", "report/claims.py")
 _CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]+")
 
 
@@ -24,7 +26,8 @@ def registration(limit: float, declared: Mapping[str, Attack] = MappingProxyType
 
     `declared` are the attacks whose settings come from the policy. Of the attacks that are not
     registered (the one on the model) and of what all of them share (levels, least numbers of
-    trials, numbers of guesses) every constant of the modules is in it, and their source.
+    trials, numbers of guesses) every constant of the modules is in it, and their source; so are
+    the patterns of identifiers, what makes verdicts of results, and the versions of the tools.
 
     Two runs with the same hash asked the same questions, with the same numbers of attempts, and
     held the answers against the same limit.
@@ -33,12 +36,12 @@ def registration(limit: float, declared: Mapping[str, Attack] = MappingProxyType
     (True, False)
     """
     document = {
-        "version": version("privsynth"),
+        "versions": {name: version(name) for name in ("privsynth", *_TOOLS)},
         "attacks": {
             name: _settings(declared.get(name) or make()) for name, make in attacks.items()
         },
         "constants": _constants(),
-        "code": _code(Path(__file__).parent),
+        "code": _code(Path(__file__).parents[1]),
         "limit": limit,
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
@@ -68,9 +71,9 @@ def _plain(value: Any) -> str:
     return repr(sorted(value) if isinstance(value, frozenset) else value)
 
 
-def _code(folder: Path) -> str:
-    """A SHA-256 of the source of a folder's modules."""
+def _code(package: Path) -> str:
+    """A SHA-256 of the source of what asks, and of what makes verdicts of the answers."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(path for pattern in _JUDGING for path in package.glob(pattern)):
         digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

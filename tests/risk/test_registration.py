@@ -57,10 +57,12 @@ def test_another_setting_that_attacks_share_has_another_hash(
     assert registration(0.1) != as_it_is
 
 
-def test_other_code_has_another_hash(tmp_path: Path) -> None:
-    (tmp_path / "attack.py").write_text("half = 0.5")
+@pytest.mark.parametrize("name", ["risk/attack.py", "schema/pii.py", "report/evidence.py"])
+def test_other_code_has_another_hash(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text("half = 0.5")
     before = _code(tmp_path)
-    (tmp_path / "attack.py").write_text("half = 0.4")
+    (tmp_path / name).write_text("half = 0.4")
     assert _code(tmp_path) != before
 
 
