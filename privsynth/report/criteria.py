@@ -49,7 +49,8 @@ CRITERIA: tuple[Criterion, ...] = (
         "A copy may be chance where few combinations of values exist, so only the excess over the "
         "control records counts: where one person in ten is kept as control, about twenty copied "
         "records cannot be told from chance. Near copies that differ in several values are not "
-        "found.",
+        "found, nor copies of a record that several real persons have in common: repeat no record "
+        "in the train table.",
     ),
     Criterion(
         "membership",
