@@ -155,10 +155,10 @@ class Claim:
     def public(self) -> Claim:
         """The claim without what a test on real records said about it.
 
-        That one refuted the proof stays, without the figures: who is told of a guarantee must be
-        told that it does not hold.
+        That one refuted the proof or got further than it allows stays, without the figures: who is
+        told of a guarantee must be told that it does not hold.
         """
-        if self.basis == "proved" and self.status == NOT_SUPPORTED:
+        if self.basis == "proved" and self.status in (NOT_SUPPORTED, INCONCLUSIVE):
             return replace(self, finding=_REFUTED, evidence=self.evidence[:1])
         if self.basis != "tested":
             return self

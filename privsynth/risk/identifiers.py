@@ -162,7 +162,8 @@ def _patterns(synthetic: Table) -> Iterator[IdentifierFinding]:
         made = name_suggests(declared) if declared else None
         values = synthetic.column(name)
         if isinstance(column, CategoricalColumn | OrdinalColumn) and column.source in _PUBLIC:
-            values = values.filter(pc.invert(pc.is_in(values, pa.array(column.categories))))
+            labels = values.cast(pa.string())  # of whatever type a vendor's table has them
+            values = labels.filter(pc.invert(pc.is_in(labels, pa.array(column.categories))))
         for kind, n_rows in sorted(find_identifiers(values).items()):
             if kind != made:
                 yield IdentifierFinding(name, kind, n_rows)

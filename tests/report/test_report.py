@@ -14,7 +14,7 @@ from privsynth.fidelity.profiles import ColumnProfile
 from privsynth.report.render import render_html
 from privsynth.report.report import Provenance, RiskReport, build_report
 from privsynth.risk.base import Failure as NoAttack
-from privsynth.risk.base import Rate, Risk
+from privsynth.risk.base import AttackResult, Rate, Risk
 from privsynth.schema import Schema
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "reference" / "risk-report.schema.json"
@@ -212,7 +212,7 @@ def plant_attack(each):
         member=rate,
         control=rate,
         prior=NUMBER,
-        excess=Inconclusive(f"{WORD} {DIGITS}") if failed else Risk(NUMBER, NUMBER, NUMBER),
+        excess=Inconclusive(f"{WORD} {DIGITS}") if failed else Risk(NUMBER, -NUMBER, NUMBER),
         persons=int(DIGITS),
         p_value=NUMBER,
         seconds=NUMBER,
@@ -255,6 +255,19 @@ def test_nothing_from_real_rows_survives_into_the_public_edition(example):
     public = planted(example).public()
     assert traces(public.to_json()) == []
     assert traces(render_html(public)) == []
+
+
+def test_of_a_proof_in_doubt_the_public_edition_tells_that_alone(example):
+    won = [
+        replace(each, excess=Risk(NUMBER, NUMBER, NUMBER))
+        if isinstance(each, AttackResult)
+        else each
+        for each in map(plant_attack, example.attacks())
+    ]
+    public = example.example_report(attacks=tuple(won)).public()
+    assert public.claims[0].status == "inconclusive"
+    assert public.claims[0].evidence == ("privacy statement",)
+    assert traces(public.to_json()) == []
 
 
 def test_the_public_edition_does_not_depend_on_what_was_measured(example):
