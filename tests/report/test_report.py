@@ -13,8 +13,8 @@ from privsynth.fidelity.dependence import Associations
 from privsynth.fidelity.profiles import ColumnProfile
 from privsynth.report.render import render_html
 from privsynth.report.report import Provenance, RiskReport, build_report
-from privsynth.risk.base import Failure as NoAttack
 from privsynth.risk.base import AttackResult, Rate, Risk
+from privsynth.risk.base import Failure as NoAttack
 from privsynth.schema import Schema
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "reference" / "risk-report.schema.json"
