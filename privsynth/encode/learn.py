@@ -136,14 +136,15 @@ def require_visible_bounds(plan: PrivacyPlan, n_units: int | None) -> None:
     It follows from the plan and the public number of units, so it can be known before a charge:
     all units in one bin would hardly stand clear of the noise.
     """
+    if n_units is None:
+        return
     for each in plan.mechanisms:
-        name = each.name.removesuffix(_BOUNDS)
-        if n_units is None or name == each.name or not isinstance(each.event, GaussianEvent):
+        if not (each.name.endswith(_BOUNDS) and isinstance(each.event, GaussianEvent)):
             continue
         if n_units < bounds_threshold(each.event.noise_multiplier):
             raise BudgetError(
-                f"column {name!r}: too few records to learn its bounds at this epsilon; declare "
-                "them (nothing was charged)"
+                f"column {each.name.removesuffix(_BOUNDS)!r}: too few records to learn its bounds "
+                "at this epsilon; declare them (nothing was charged)"
             )
 
 
