@@ -82,11 +82,14 @@ def checks(makers: Mapping[str, Sequence[Row]]) -> Iterator[str]:
 
 
 def cell(rows: Sequence[Row]) -> str:
-    """Seeds in red of seeds with a result, and the mean excess."""
+    """Seeds in red of seeds with a result, and the mean excess.
+
+    Not as a fraction: of ten seeds, a page would seem to give a score out of ten.
+    """
     values = [float(row["excess"]) for row in rows if row["excess"]]
     if not values:
         return "–"
-    return f"{seeds(rows, RED)}/{len(values)} ({sum(values) / len(values):+.3f})"
+    return f"{seeds(rows, RED)} of {len(values)} ({sum(values) / len(values):+.3f})"
 
 
 def alarms(makers: Mapping[str, Sequence[Row]]) -> Iterator[str]:
@@ -105,7 +108,7 @@ def alarms(makers: Mapping[str, Sequence[Row]]) -> Iterator[str]:
         for rows in there:
             values = [float(row["p"]) for row in rows if row["check"] == name and row["p"]]
             low = sum(value < LEVEL for value in values)
-            shares.append(f"{low}/{len(values)}" if values else "–")
+            shares.append(f"{low} of {len(values)}" if values else "–")
         yield f"| {name} | " + " | ".join(shares) + " |"
 
 

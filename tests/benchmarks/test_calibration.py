@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from privsynth.report.wording import forbidden_words
 from privsynth.schema import Schema
 from privsynth.table import Table
 
@@ -70,8 +71,14 @@ def test_the_page_counts_seeds_in_red():
         ]
     )
     assert "| 1 % of train copied | yes | 4 | 3 | 50 |" in found
-    assert "| copies_exact | 3/4 (+0.020) | 0/1 (+0.020) |" in found
-    assert "| copies_exact | 0/1 | – |" in found
+    assert "| copies_exact | 3 of 4 (+0.020) | 0 of 1 (+0.020) |" in found
+    assert "| copies_exact | 0 of 1 | – |" in found
+
+
+def test_ten_seeds_do_not_read_like_a_score_out_of_ten():
+    found = calibration_page.page(rows("copies-1", ["not supported"] * 10))
+    assert "10 of 10" in found
+    assert list(forbidden_words(found)) == []
 
 
 def test_what_stands_in_the_file_is_not_run_again(tmp_path):
