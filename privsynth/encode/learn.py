@@ -296,7 +296,10 @@ def _finished(
 
 
 def _learned_bounds(learner: _Learner, name: str, column: RangeColumn) -> tuple[object, object]:
-    """Bounds on a public exponential grid, from one measurement; in the column's own type."""
+    """Bounds on a public exponential grid, from one measurement; in the column's own type.
+
+    BudgetError where nothing stands clear of the noise and the column must have values.
+    """
     present = ~learner.table.missing(name)
     values = learner.table.numbers(name).astype(np.float64)[present]
     bounds = private_bounds(
@@ -306,6 +309,8 @@ def _learned_bounds(learner: _Learner, name: str, column: RangeColumn) -> tuple[
         measurement=learner.measurement(f"{name}{_BOUNDS}"),
         noise=learner.noise,
     )
+    if bounds is None and column.missing:  # hardly a value: missing is what will be drawn
+        bounds = 0.0, 0.0
     if bounds is None:
         raise BudgetError(
             f"column {name!r}: too few records to learn its bounds at this epsilon; declare them"

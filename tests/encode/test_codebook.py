@@ -264,3 +264,18 @@ def test_bounds_that_no_records_could_show_are_refused_before_a_charge(tmp_path)
         with pytest.raises(BudgetError, match="too few records to learn its bounds"):
             load_preset("marginal").fit(table, PrivacyBudget(0.05, 1e-5), ledger=ledger)
         assert len(ledger.entries()) == entries  # a private count cannot refuse: it is a record's
+
+
+@pytest.mark.parametrize("kind", ["integer", "numeric", "date", "datetime"])
+def test_a_column_with_hardly_a_value_is_drawn_missing_and_stops_no_fit(kind):
+    schema = Schema.parse(
+        {
+            "dataset": {"id": "d"},
+            "columns": {"seen": {"kind": kind, "missing": True, "source": "private"}},
+        }
+    )
+    moment = dt.datetime(2020, 5, 17) if "date" in kind else 70
+    table = Table.from_arrow(pa.table({"seen": [moment] * 3 + [None] * (N - 3)}), schema)
+    codebook = learned(table, PrivacyBudget(1.0, 1e-6))
+    assert codebook.shares["seen"][-1] > 0.99
+    assert codebook.shares["seen"].sum() == pytest.approx(1)
