@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,23 +36,32 @@ EMPTY = "every value is missing"
 """Why a column is left out, or refused, in which nothing stands."""
 
 
-def conform(raw: pa.Table, schema: Schema) -> tuple[pa.Table, dict[str, pa.DataType]]:
-    """The columns of the schema in canonical types, and the types in which they go out."""
+class _NoValueError(SchemaError):
+    """A column in which nothing stands."""
+
+
+Conformed: TypeAlias = tuple[pa.Table, dict[str, pa.DataType], dict[str, str]]
+"""Columns in canonical types, the types in which they go out, and why others are left out."""
+
+
+def conform(raw: pa.Table, schema: Schema, *, leave_out_empty: bool = False) -> Conformed:
+    """The columns of the schema; SchemaError where one is not there or breaks a rule."""
     _same_columns(raw.column_names, list(schema.columns))
     columns: dict[str, pa.ChunkedArray] = {}
     storage: dict[str, pa.DataType] = {}
+    left_out: dict[str, str] = {}
     for name in schema.columns:
-        columns[name], storage[name] = _conformed(name, raw.column(name), schema)
-    return pa.table(columns), storage
+        try:
+            columns[name], storage[name] = _conformed(name, raw.column(name), schema)
+        except _NoValueError:
+            if not leave_out_empty:
+                raise
+            left_out[name] = EMPTY
+    return pa.table(columns), storage, left_out
 
 
-def conform_what_fits(
-    raw: pa.Table, schema: Schema
-) -> tuple[pa.Table, dict[str, pa.DataType], dict[str, str]]:
-    """As `conform`, of the columns that keep to the schema, and why each other one is left out.
-
-    Columns that are simply not there are not named.
-    """
+def conform_what_fits(raw: pa.Table, schema: Schema) -> Conformed:
+    """The columns that keep to the schema; those that are simply not there are not named."""
     columns: dict[str, pa.ChunkedArray] = {}
     storage: dict[str, pa.DataType] = {}
     left_out = {n: "not in the schema" for n in raw.column_names if n not in schema.columns}
@@ -305,7 +314,7 @@ def _decimals_as_text(decimals: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _check_missing(name: str, typed: pa.ChunkedArray, column: Column) -> None:
     if typed.null_count == len(typed) and not isinstance(column, TextColumn | IdColumn):
-        raise SchemaError(f"column {name!r}: {EMPTY}; leave it out of the file and the schema")
+        raise _NoValueError(f"column {name!r}: {EMPTY}; leave it out of the file and the schema")
     if typed.null_count and not column.missing and not isinstance(column, TextColumn | IdColumn):
         fail(name, typed.null_count, "are missing, and the schema does not say missing = true")
 

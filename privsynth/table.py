@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from privsynth.conform import EMPTY, conform, conform_what_fits
+from privsynth.conform import conform, conform_what_fits
 from privsynth.errors import DataError, UsageError
 from privsynth.schema import DateColumn, DatetimeColumn, IntegerColumn, Schema
 
@@ -53,13 +53,7 @@ class Table:
         """
         if raw.num_rows == 0:
             raise DataError("the table has no rows")
-        empty = {}
-        if leave_out_empty:
-            reasons = cls.of_what_fits(raw, schema).left_out
-            empty = {name: why for name, why in reasons.items() if why == EMPTY}
-        narrow = schema.without(empty) if empty else schema
-        data, storage = conform(raw.drop_columns(list(empty)), narrow)
-        return cls(schema, data, storage, empty)
+        return cls(schema, *conform(raw, schema, leave_out_empty=leave_out_empty))
 
     @classmethod
     def of_what_fits(cls, raw: pa.Table, schema: Schema) -> Table:

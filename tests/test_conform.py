@@ -24,7 +24,7 @@ def schema_of(column):
 
 def read(values, column, kind=None):
     """The canonical values of one column, and the type in which it goes out."""
-    data, storage = conform(pa.table({"x": pa.array(values, kind)}), schema_of(column))
+    data, storage, _ = conform(pa.table({"x": pa.array(values, kind)}), schema_of(column))
     return data.column("x").to_pylist(), storage["x"]
 
 
@@ -251,7 +251,7 @@ def test_the_columns_must_be_those_of_the_schema(names, error, expected):
 
 def test_columns_come_in_the_order_of_the_schema():
     schema = Schema.parse({"dataset": {"id": "d"}, "columns": {"a": WELL, "b": WELL}})
-    data, _ = conform(pa.table({"b": [True], "a": [False]}), schema)
+    data, _, _ = conform(pa.table({"b": [True], "a": [False]}), schema)
     assert data.column_names == ["a", "b"]
 
 
@@ -299,5 +299,5 @@ def test_labels_in_several_chunks_are_read_whole() -> None:
     }
     labels = pa.array(["1", "12", ""] * 50_000)
     chunks = pa.chunked_array([labels[:70_000], labels[70_000:131_072], labels[131_072:]])
-    found, _ = conform(pa.table({"c": chunks}), Schema.parse(document))
+    found, _, _ = conform(pa.table({"c": chunks}), Schema.parse(document))
     assert found.column("c").to_pylist() == ["1", "12", None] * 50_000

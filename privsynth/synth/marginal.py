@@ -57,8 +57,7 @@ def teacher_requests(schema: Schema, codebook_share: float, share: float) -> lis
 def learn_table(train: Table, codebook: Codebook, work: Work) -> tuple[MaxEntTable, Measured]:
     """The maximum-entropy table of the records' noisy pairs, and what was measured for it."""
     generator = torch.Generator().manual_seed(int(work.rng.integers(2**62)))
-    shares = [torch.from_numpy(share).float() for share in codebook.shares.values()]
-    total, sizes = torch.cat(shares), codebook.sizes
+    total, sizes = _shares(codebook), codebook.sizes
     n_particles = int(np.clip(_PRODUCTS / len(total) ** 2, *_PARTICLES))
 
     def fitted(pairs: NoisyPairs, shares: Tensor, rounds: int) -> Fit:
@@ -67,39 +66,48 @@ def learn_table(train: Table, codebook: Codebook, work: Work) -> tuple[MaxEntTab
         fit.run(rounds, work.progress)
         return fit
 
-    pairs = _none(sizes)
+    measured = Measured(_none(sizes), total)
     if len(sizes) > 1:
         work.progress.stage("measuring every pair of columns", _FIRST_ROUNDS)
         counter, weights = PairCounter(train, codebook, work), importance(train.schema)
         first = counter.measure(PAIR_ROUNDS[0], weights)
         prior = fitted(first, total, _FIRST_ROUNDS).prior_variance()
         second = counter.measure(PAIR_ROUNDS[1], second_round(first, prior, weights))
-        precision = counts_precision(train.schema, codebook, work.spending.plan)
-        total = first.merged(second).sharpened(total, precision)
-        pairs = informed(first, second, total)
+        measured = _of_both_rounds(first, second, codebook, work)
     work.progress.stage("fitting the marginals", ROUNDS)
-    fit = fitted(pairs, total, ROUNDS)
+    fit = fitted(measured.pairs, measured.shares, ROUNDS)
     fit.particles.resample()
     table = MaxEntTable(fit.potentials, fit.particles.codes.to(torch.int16))
-    return table, Measured(pairs, total)
+    return table, measured
 
 
 def count_pairs(train: Table, codebook: Codebook, work: Work) -> Measured:
     """Both rounds by public weights: what the projection needs where there is no teacher."""
-    shares = torch.from_numpy(np.concatenate(list(codebook.shares.values()))).float()
     if len(codebook.sizes) < 2:
-        return Measured(_none(codebook.sizes), shares)
+        return Measured(_none(codebook.sizes), _shares(codebook))
     work.progress.stage("measuring every pair of columns")
     counter, weights = PairCounter(train, codebook, work), importance(train.schema)
     first, second = (counter.measure(name, weights) for name in PAIR_ROUNDS)
-    precision = counts_precision(train.schema, codebook, work.spending.plan)
-    shares = first.merged(second).sharpened(shares, precision)
+    return _of_both_rounds(first, second, codebook, work)
+
+
+def _of_both_rounds(
+    first: NoisyPairs, second: NoisyPairs, codebook: Codebook, work: Work
+) -> Measured:
+    """All pairs as the two rounds measured them, and the shares of codes that they sharpen."""
+    precision = counts_precision(codebook, work.spending.plan)
+    shares = first.merged(second).sharpened(_shares(codebook), precision)
     return Measured(informed(first, second, shares), shares)
 
 
-def counts_precision(schema: Schema, codebook: Codebook, plan: PrivacyPlan) -> float:
+def _shares(codebook: Codebook) -> Tensor:
+    """The noisy share of each code, one column after another: (codes,)."""
+    return torch.from_numpy(np.concatenate(list(codebook.shares.values()))).float()
+
+
+def counts_precision(codebook: Codebook, plan: PrivacyPlan) -> float:
     """One over the variance of a code's share as the codebook measured it."""
-    asked = {request.name for request in codebook_requests(schema, 1.0)}
+    asked = {request.name for request in codebook_requests(codebook.schema, 1.0)}
     events = [each.event for each in plan.mechanisms if each.name in asked]
     noises = [each.noise_multiplier for each in events if isinstance(each, GaussianEvent)]
     return float((codebook.n_units / max([LEAST_DEVIATION, *noises])) ** 2)

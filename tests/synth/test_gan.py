@@ -313,6 +313,6 @@ def test_the_codebook_is_as_precise_as_its_own_noise_says(epsilon):
         if isinstance(each.event, GaussianEvent)
     }
     (counted,) = {round(noises[name], 9) for name in noises if name.endswith(": counts")}
-    found = marginal.counts_precision(schema, SimpleNamespace(n_units=30_000), plan)
+    found = marginal.counts_precision(SimpleNamespace(schema=schema, n_units=30_000), plan)
     assert found == pytest.approx((30_000 / max(marginal.LEAST_DEVIATION, counted)) ** 2)
     assert noises[trust.ODDS] > counted
