@@ -48,6 +48,11 @@ def commit() -> str:
     return head + ("+" if changed else "")
 
 
+def package() -> str:
+    """The version and commit that a fit of ours is known by."""
+    return f"privsynth {version('privsynth')} ({commit()})"
+
+
 def budget_of(epsilon: float, delta: float) -> ps.PrivacyBudget:
     """The budget, or none at all where epsilon is infinite."""
     if math.isinf(epsilon):
@@ -75,7 +80,7 @@ def main() -> None:
         "fit_cpu_s": fit_cpu_s,
         "sample_rows_s": drawn.n_rows / sample_s,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "package": f"privsynth {version('privsynth')} ({commit()})",
+        "package": package(),
         "python": platform.python_version(),
     }
     print("RESULT " + json.dumps(facts))

@@ -13,7 +13,7 @@ from typing import Any
 import field
 import numpy as np
 import pytest
-from arena import cells, datasets, domains, plots, results, summary
+from arena import cells, datasets, domains, own_run, plots, results, summary
 from arena.cells import Cache, Cell
 from arena.page import page
 from arena.summary import groups, matches
@@ -95,6 +95,25 @@ def test_what_was_drawn_is_scored_without_running_it_again(
     monkeypatch.setattr(cells, "run", lambda *_: pytest.fail("the cell was run again"))
     row = field.measured(AIM, data, options)
     assert (row["status"], row["tvd2"], row["fit_s"]) == ("done", 0.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("package", "options", "runs"),
+    [("privsynth 0", [], 1), ("privsynth 0", ["--rescore"], 0), (own_run.package(), [], 0)],
+)
+def test_what_another_commit_of_ours_drew_is_no_run_of_this_one(
+    csv: Path, monkeypatch: pytest.MonkeyPatch, package: str, options: list[str], runs: int
+) -> None:
+    cell, found, ran = Cell("marginal", "adult", 1.0, 0), asked(csv, *options), []
+    path = Cache(found.cache).facts(cell)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"status": "failed", "ended": "2026-01-04", "package": package}))
+    data = datasets.load("parity3", n_rows=100)
+    monkeypatch.setattr(
+        cells, "run", lambda *_: ran.append(1) or {"status": "failed", "ended": "2026-01-05"}
+    )
+    field.measured(cell, data, found)
+    assert len(ran) == runs
 
 
 # Running
