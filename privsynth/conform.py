@@ -6,8 +6,10 @@ import datetime as dt
 from contextlib import suppress
 from typing import NoReturn, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from privsynth.errors import DataError, SchemaError
 from privsynth.schema import (
@@ -21,6 +23,7 @@ from privsynth.schema import (
     IntegerColumn,
     NumericColumn,
     OrdinalColumn,
+    RangeColumn,
     Schema,
     TextColumn,
 )
@@ -358,14 +361,18 @@ def _in_range(
     typed: pa.ChunkedArray,
     column: IntegerColumn | NumericColumn | DateColumn | DatetimeColumn,
 ) -> pa.ChunkedArray:
-    if column.lower is None or column.upper is None:
-        return typed
-    lower, upper = (_scalar(bound, typed.type) for bound in (column.lower, column.upper))
-    inside = pc.and_(pc.greater_equal(typed, lower), pc.less_equal(typed, upper))
-    n_bad = len(typed) - pc.sum(pc.fill_null(inside, True)).as_py()
-    if n_bad:
+    if n_bad := int((~within_bounds(typed, column)).sum()):
         fail(name, n_bad, f"lie outside its domain [{column.lower}, {column.upper}]")
     return typed
+
+
+def within_bounds(values: pa.Array | pa.ChunkedArray, column: RangeColumn) -> NDArray[np.bool_]:
+    """Which values are missing or inside the bounds of the column, (n,), where it has both."""
+    if column.lower is None or column.upper is None:
+        return np.ones(len(values), dtype=bool)
+    lower, upper = (_scalar(bound, values.type) for bound in (column.lower, column.upper))
+    inside = pc.and_(pc.greater_equal(values, lower), pc.less_equal(values, upper))
+    return np.asarray(pc.fill_null(inside, True).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _scalar(bound: float | dt.date, to: pa.DataType) -> pa.Scalar:

@@ -83,6 +83,16 @@ class ColumnCode:
         """How many codes there are, the one for missing included."""
         return max(self.code_of) + 1 + int(self.missing)
 
+    def is_alone(self, code: int) -> bool:
+        """Whether one value alone has that code, so that its share is the code's."""
+        if self.missing and code == self.n_codes - 1:
+            return True
+        members = np.flatnonzero(np.asarray(self.code_of) == code)
+        n_values = (
+            self.cells.widths if isinstance(self.cells, Intervals) else np.ones(self.cells.n_cells)
+        )
+        return int(n_values[members].sum()) == 1
+
     def encode(self, table: Table, name: str) -> Array:
         """The code of each row, (n_rows,) int64."""
         codes = np.asarray(self.code_of)[self.cells.cells(table, name)]

@@ -24,6 +24,8 @@ _DIRECT_STEPS = 40
 _TWO_LEVELS = 2_000
 _EXPAND_ABOVE_SIGMAS = 5.0
 _SPIKE_SIGMAS = 4.0
+_MOST_CELLS = 100_000
+"""To how many cells a level may refine: the heaviest runs first, or memory has no bound."""
 
 
 def n_levels(n_steps: int | None) -> int:
@@ -77,22 +79,33 @@ def _refined(
     """The histogram with its heavy runs cut into runs of `width` steps, and those counted."""
     heavy = (coarse.counts > _EXPAND_ABOVE_SIGMAS * sigma) & (coarse.widths > width)
     pieces = np.where(heavy, -(-coarse.widths // width), 1)
+    heavy = _affordable(heavy, pieces, coarse.counts)
+    pieces = np.where(heavy, pieces, 1)
     parent = np.repeat(np.arange(len(pieces)), pieces)
     offset = np.arange(len(parent)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     starts = coarse.starts[parent] + offset * width
-    ends = coarse.starts[parent] + coarse.widths[parent]
-    widths = np.where(heavy[parent], np.minimum(width, ends - starts), coarse.widths[parent])
+    left = coarse.starts[parent] + coarse.widths[parent] - starts
+    widths = np.where(heavy[parent], np.minimum(width, left), coarse.widths[parent])
     cells = np.where(steps < 0, -1, np.searchsorted(starts, steps, side="right") - 1)
     child = heavy[parent]
     cells = np.where((cells >= 0) & child[np.maximum(cells, 0)], cells, -1)
     noisy = count(cells, len(starts))
     counts = coarse.counts[parent].astype(float)
+    ends = np.cumsum(pieces)
     for run in np.flatnonzero(heavy):
-        members = np.flatnonzero(parent == run)
-        n = len(members)
+        members, n = slice(ends[run] - pieces[run], ends[run]), pieces[run]
         total = (n * coarse.counts[run] + noisy[members].sum()) / (n + 1)
         counts[members] = onto_simplex(shrunk(noisy[members], sigma), max(total, 0.0))
     return Histogram(starts, widths, counts, coarse.n_missing)
+
+
+def _affordable(heavy: Array, pieces: Array, counts: Array) -> Array:
+    """Those of the heavy runs, the heaviest first, whose pieces are not too many together."""
+    order = np.argsort(-np.where(heavy, counts, -1.0), kind="stable")
+    cost = np.cumsum(np.where(heavy, pieces, 0)[order])
+    kept = heavy.copy()
+    kept[order[cost > _MOST_CELLS]] = False
+    return kept
 
 
 def shrunk(noisy: Array, sigma: float) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Rule(BaseModel):
@@ -47,6 +47,12 @@ class RangeRule(_Rule):
     upper: float | None = None
     when: str | None = None
     equals: str | None = None
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> RangeRule:
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise ValueError("lower is above upper")
+        return self
 
 
 class FunctionalDependency(_Rule):

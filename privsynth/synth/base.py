@@ -27,7 +27,7 @@ from privsynth.privacy.spending import Spending
 from privsynth.progress import SILENT, Progress
 from privsynth.registry import Registry
 from privsynth.schema import IdColumn, Schema, TextColumn
-from privsynth.synth.constraints import derived, satisfied
+from privsynth.synth.constraints import derived, require_constraints, satisfied
 from privsynth.table import Array, Table
 
 _MODEL_FORMAT = "privsynth/model/1"
@@ -278,6 +278,7 @@ def require_fit_possible(train: Table, budget: PrivacyBudget) -> None:
     """Refuse what would make the claim void, before anything is charged."""
     train.schema.require_learnable(budget.is_private)
     require_rows(train)
+    require_constraints(train)
     if budget.is_private:
         budget.require_rows(train.n_units, public=train.n_public_units is not None)
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from privsynth.conform import within_bounds
 from privsynth.errors import SchemaError
 from privsynth.schema import (
     OTHER,
@@ -23,6 +24,7 @@ from privsynth.schema import (
     IntegerColumn,
     NumericColumn,
     OrdinalColumn,
+    RangeColumn,
 )
 from privsynth.schema.rules import (
     Constraint,
@@ -200,9 +202,12 @@ def _values(table: Table, name: str, texts: Sequence[str]) -> pa.Array:
         plural = "" if len(unknown) == 1 else "s"
         raise _Unfit(f"it names {len(unknown)} value{plural} unknown to column {name!r}")
     try:
-        return pa.array(texts, pa.string()).cast(table.column(name).type)
+        values = pa.array(texts, pa.string()).cast(table.column(name).type)
     except pa.ArrowInvalid:
         raise _Unfit(f"a value it names is not of the kind of column {name!r}") from None
+    if isinstance(kind, RangeColumn) and not within_bounds(values, kind).all():
+        raise _Unfit(f"a value it names lies outside the domain of column {name!r}")
+    return values
 
 
 def _ordered(table: Table, name: str) -> pa.ChunkedArray:

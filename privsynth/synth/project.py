@@ -21,6 +21,7 @@ from torch import Tensor
 from privsynth.encode import Codebook
 from privsynth.errors import UsageError
 from privsynth.progress import SILENT, Progress
+from privsynth.schema.rules import FunctionalDependency
 from privsynth.synth.base import FittedSynthesizer
 from privsynth.synth.constraints import derived, satisfied
 from privsynth.synth.halves import from_blocks, in_blocks
@@ -276,12 +277,26 @@ def _lawful_draws(fitted: ProjectedSynthesizer, n_rows: int, rng: np.random.Gene
     """
     kept, n_kept = list[Tensor](), 0
     for _ in range(_MOST_TRIES):
-        draws = fitted.draw(n_rows, {}, rng)
+        draws = _as_ruled(fitted.draw(n_rows, {}, rng), fitted.codebook, rng)
         kept.append(draws[torch.from_numpy(lawful(draws.numpy(), fitted.codebook, rng))])
         n_kept += len(kept[-1])
         if n_kept >= n_rows // 2:
             break
     return torch.cat(kept)[:n_rows] if n_kept >= _FEWEST_LAWFUL else draws
+
+
+def _as_ruled(codes: Tensor, codebook: Codebook, rng: np.random.Generator) -> Tensor:
+    """The draws with dependent columns as their rules set them, so that they weigh as drawn."""
+    rules = codebook.schema.constraints
+    ruled = [rule.determines for rule in rules if isinstance(rule, FunctionalDependency)]
+    if not ruled:
+        return codes
+    table, names = derived(codebook.decode(codes.numpy(), rng)), list(codebook.columns)
+    codes = codes.clone()
+    for name in set(ruled) & set(names):
+        found = torch.from_numpy(codebook.columns[name].encode(table, name))
+        codes[:, names.index(name)] = found.to(codes.dtype)
+    return codes
 
 
 def restored_projection(codebook: Codebook, tensors: Mapping[str, Array]) -> dict[str, Any]:

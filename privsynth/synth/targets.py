@@ -138,6 +138,11 @@ def _balanced(codebook: Codebook, name: str, wanted: Mapping[Any, float], codes:
     named = [codebook.code_of(name, value) for value in wanted]
     if len(set(named)) < len(named):
         raise SchemaError(f"column {name!r}: two of the values fall into one group; name one")
+    if not all(codebook.columns[name].is_alone(code) for code in named):
+        raise SchemaError(
+            f"column {name!r}: one of the values is drawn in a group with others, so it has no "
+            "share of its own; name values that more records have"
+        )
     if not all(isinstance(share, Real) for share in wanted.values()):
         raise SchemaError(f"column {name!r}: a share is a number from 0 to 1")
     target[named] = list(wanted.values())
