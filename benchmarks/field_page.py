@@ -1,4 +1,4 @@
-"""The page of the benchmark: docs/benchmark.md and its pictures, from results/field.csv.
+"""The page of the benchmark: docs/benchmark.md and its pictures, from field.csv and untold.csv.
 
 python benchmarks/field_page.py
 """
@@ -42,6 +42,7 @@ def pictures(found: Sequence[Group]) -> dict[str, tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--csv", type=Path, default=HERE / "results" / "field.csv")
+    parser.add_argument("--untold", type=Path, default=HERE / "results" / "untold.csv")
     parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "benchmark.md")
     asked = parser.parse_args()
     rows = results.read(asked.csv)
@@ -51,7 +52,7 @@ def main() -> None:
     for name, (title, drawn) in pictures(groups(rows)).items():
         (folder / name).write_text(drawn, encoding="utf-8")
         listed.append((title, f"{folder.name}/{name}"))
-    asked.out.write_text(page(rows, listed), encoding="utf-8")
+    asked.out.write_text(page(rows, listed, results.read(asked.untold)), encoding="utf-8")
     print(asked.out)
 
 

@@ -39,8 +39,13 @@ DESCRIPTIONS = {
 HERE = Path(__file__).resolve().parent
 
 
-def page(rows: Sequence[Row], pictures: Sequence[tuple[str, str]], limit_minutes: int = 60) -> str:
-    """The whole page; `pictures` are titles and paths."""
+def page(
+    rows: Sequence[Row],
+    pictures: Sequence[tuple[str, str]],
+    untold: Sequence[Row] = (),
+    limit_minutes: int = 60,
+) -> str:
+    """The whole page; `pictures` are titles and paths, `untold` are ours without a target."""
     found = groups(rows)
     parts = [
         words("head").format(limit=limit_minutes),
@@ -50,6 +55,7 @@ def page(rows: Sequence[Row], pictures: Sequence[tuple[str, str]], limit_minutes
         *(f"![{title}]({path})\n" for title, path in pictures),
         *(dataset_section(name, list(there)) for name, there in _by_dataset(found)),
         words("notes"),
+        hints(found, untold),
         provenance(rows),
     ]
     return "\n".join(parts)
@@ -94,6 +100,29 @@ AGAINST_MARGINAL = Against(
     lambda group: group.generator in ("diffusion", "gan"),
     lambda group: group.generator == "marginal",
 )
+
+
+def hints(found: Sequence[Group], untold: Sequence[Row]) -> str:
+    """Ours with and without a word about the target, beside the best peer, which gets none."""
+    if not untold:
+        return ""
+    lines = [
+        "## Ours without the hint of a target\n",
+        "TSTR by gradient boosting; the number of seeds stands in brackets. In bold where ours is "
+        "ahead of the best peer without the hint.\n",
+        "| data | epsilon | generator | with it | without it | best peer |",
+        "| --- | --- | --- | ---: | ---: | --- |",
+    ]
+    for without in groups({**row, "status": DONE} for row in untold):
+        place = (without.dataset, without.epsilon)
+        there = [group for group in found if (group.dataset, group.epsilon) == place]
+        told = next((g for g in there if g.generator == without.generator), None)
+        told_spread = told.spread("tstr_gb") if told else None
+        with_it = told_spread.text("tstr_gb") if told_spread else "–"
+        rivals = [group for group in there if AGAINST_PEERS.is_rival(group)]
+        where = f"{without.dataset} | {epsilon_text(without.epsilon)} | {without.generator}"
+        lines.append(f"| {where} | {with_it} | {_duel(without, rivals, 'tstr_gb')} |")
+    return "\n".join(lines) + "\n"
 
 
 def _duel(ours: Group, rivals: Sequence[Group], figure: str) -> str:

@@ -193,6 +193,19 @@ def test_a_baseline_leads_nowhere(csv: Path) -> None:
     assert {m.peer.generator for m in matches(groups(results.read(csv)))} == {"dpmm-mst"}
 
 
+def test_ours_without_the_hint_of_a_target_stands_beside_the_best_peer(csv: Path) -> None:
+    def fitted(seed: str, tstr: str) -> dict[str, str]:
+        cell = {"generator": "diffusion", "dataset": "parity3", "epsilon": "1.0", "seed": seed}
+        return {**cell, "tstr_gb": tstr}
+
+    ahead = page(results.read(csv), [], [fitted("0", "0.7300"), fitted("1", "0.7500")])
+    behind = page(results.read(csv), [], [fitted("0", "0.7000")])
+    row = "| parity3 | 1 | diffusion | .810 |"
+    assert f"{row} **.740 ± .014 (2)** | .720 ± .014 (2) dpmm-mst |" in ahead
+    assert f"{row} .700 (1) | .720 ± .014 (2) dpmm-mst |" in behind
+    assert "hint of a target" not in page(results.read(csv), [])
+
+
 def test_a_page_without_results_says_so(tmp_path: Path) -> None:
     text = page(results.read(tmp_path / "none.csv"), [])
     assert "Nothing has run yet" in text
