@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -12,8 +14,10 @@ import torch
 from privsynth.audit.mutant import ALL, both, bound, in_place_of, mutant
 from privsynth.encode import learn
 from privsynth.privacy import chain, ledger, mechanisms
+from privsynth.privacy import noise as sources
 from privsynth.privacy.spending import Measurement, Spending
 from privsynth.synth import base, diffusion, gan, marginal, pairs, trust
+from privsynth.table import Table
 
 
 @mutant("half the noise on counts", "counts with half of their noise")
@@ -22,6 +26,23 @@ def _() -> Any:
         return right(counts, replace(grid, sigma_squared=grid.sigma_squared // 4), noise)
 
     return in_place_of(mechanisms, "_add_noise", add)
+
+
+@mutant("noise drawn once", "all counts of a number of cells share one noise")
+def _() -> Any:
+    kept: dict[int, Any] = {}
+
+    def add(right: Any, counts: Any, grid: Any, noise: Any) -> Any:
+        drawn = kept.setdefault(counts.size, right(counts, grid, noise) - counts)
+        return counts + drawn
+
+    return in_place_of(mechanisms, "_add_noise", add)
+
+
+@mutant("one key for all noise", "secret noise has the same key in every block and run")
+def _() -> Any:
+    known = SimpleNamespace(getpid=os.getpid, urandom=bytes)
+    return mock.patch.object(sources, "os", known)
 
 
 @mutant("measured twice a charge", "the mean of two answers to one charged question")
@@ -75,6 +96,11 @@ def _() -> Any:
         self._weights = None if self._weights is None else np.ones(len(self._weights))
 
     return in_place_of(pairs.PairCounter, "__init__", made)
+
+
+@mutant("rows beyond the bound", "all rows of a person are read, however many", *ALL)
+def _() -> Any:
+    return mock.patch.object(Table, "bounded", lambda self, rng: self)
 
 
 @mutant("learned bounds are extremes", "a fit takes extremes of the records for bounds", *ALL)

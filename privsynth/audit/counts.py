@@ -12,6 +12,7 @@ from privsynth.privacy.noise import SecretNoise, SeededNoise
 from privsynth.privacy.spending import Measurement
 
 _N_CELLS = 4_000
+_N_WORDS = 1 << 17  # two blocks of a key each
 
 
 def noise_of_counts() -> tuple[bool, str]:
@@ -35,6 +36,33 @@ def noise_of_parts() -> tuple[bool, str]:
         square += float(((weight * noisy / 3.0) ** 2).sum())
     p = two_sided(square, 3 * _N_CELLS)
     return p > LEAST_P, f"p = {p:.2g} over {3 * _N_CELLS} cells"
+
+
+def fresh_noise() -> tuple[bool, str]:
+    """Noise of two answers, and of neighbours in one, has nothing in common."""
+    nobody = np.empty(0, dtype=np.int64)
+    source = SecretNoise()
+    one, two = (
+        mechanisms.noisy_counts(
+            nobody, _N_CELLS, measurement=Measurement("probe", noise_multiplier=3.0), noise=source
+        )
+        for _ in range(2)
+    )
+    pairs = {"answers": one - two, "cells": one[::2] - one[1::2]}
+    found = {
+        name: two_sided(float((apart**2).sum() / (2 * 3.0**2)), apart.size)
+        for name, apart in pairs.items()
+    }
+    figure = ", ".join(f"p = {p:.2g} between {name}" for name, p in found.items())
+    return min(found.values()) > LEAST_P, figure
+
+
+def keys_of_noise() -> tuple[bool, str]:
+    """Secret words never come again: not in the next block, nor from another source."""
+    first, second = SecretNoise(), SecretNoise()
+    words = np.concatenate([first.words(_N_WORDS), second.words(_N_WORDS)])
+    again = words.size - np.unique(words).size
+    return again == 0, f"{again} of {words.size} words drawn twice"
 
 
 def contribution_of_a_person() -> tuple[bool, str]:
@@ -102,6 +130,8 @@ def one_answer() -> tuple[bool, str]:
 CHECKS = (
     Check("noise of counts", "counts carry the noise that was charged", noise_of_counts),
     Check("noise of parts", "the parts of a charge hold its noise together", noise_of_parts),
+    Check("fresh noise of counts", "no two counts share their noise", fresh_noise),
+    Check("keys of noise", "each block of noise has a key of its own", keys_of_noise),
     Check("rows of a person", "one person moves counts by 1 at most", contribution_of_a_person),
     Check("lone labels", "a label of one person does not show", lone_labels),
     Check("lone extremes", "an extreme of one person moves no bound", lone_extremes),

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privsynth.audit.base import Check
-from privsynth.audit.small import BUDGET, DECLARED, LEARNED, fit, one_with_rows, table
+from privsynth.audit.small import BUDGET, DECLARED, LEARNED, MAX_ROWS, fit, one_with_rows, table
 from privsynth.privacy import dpsgd, mechanisms
 from privsynth.privacy.accountant import epsilon_of
 from privsynth.privacy.ledger import Ledger
@@ -148,6 +148,28 @@ def _keeping() -> Iterator[list[NDArray[np.float64]]]:
         yield kept
 
 
+def rows_above_the_bound(preset: str) -> tuple[bool, str]:
+    """Of a person with nine rows a fit asks about no more than the bound allows."""
+    everyone = table(1, LEARNED)
+    more = np.flatnonzero(one_with_rows(everyone, MAX_ROWS))
+    crowded = everyone.take(np.r_[np.arange(everyone.n_rows), more, more])
+    asked: list[int] = []
+    weigh = mechanisms._whole_weights
+
+    def weighed(n_rows: int, *given: Any) -> Any:
+        asked.append(n_rows)
+        return weigh(n_rows, *given)
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _canned(),
+        mock.patch.object(mechanisms, "_whole_weights", weighed),
+    ):
+        fit(preset, crowded, SeededNoise(3), Path(folder))
+    beyond = max(0, max(asked) - everyone.n_rows)
+    return beyond == 0, f"{beyond} rows beyond the bound in {len(asked)} questions"
+
+
 @dataclass
 class _Observed:
     """What mechanisms did in a fit, noted where they touch the records and the noise."""
@@ -273,6 +295,7 @@ _PROBES: tuple[tuple[str, str, Callable[[str], tuple[bool, str]]], ...] = (
         "one person moves each answer of a fit by 1 at most",
         contribution_in_a_fit,
     ),
+    ("rows above the bound", "rows beyond a person's bound are not asked", rows_above_the_bound),
     ("observed is charged", "what was done costs what was charged", observed_is_charged),
     ("ledger first", "the ledger holds the charge before the first question", ledger_comes_first),
     (
