@@ -85,9 +85,21 @@ def _conformed(
     name: str, raw: pa.ChunkedArray, schema: Schema
 ) -> tuple[pa.ChunkedArray, pa.DataType]:
     """One column in its canonical type, and the type in which it goes out."""
+    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return _read_by_its_rules(name, raw, schema)
+    # Out here, where Arrow's error, which may quote a value, is neither cause nor context.
+    kind = schema.columns[name].kind
+    raise SchemaError(f"column {name!r}: {_kind(raw)} cannot be read as {kind}")
+
+
+def _read_by_its_rules(
+    name: str, raw: pa.ChunkedArray, schema: Schema
+) -> tuple[pa.ChunkedArray, pa.DataType]:
     column = schema.columns[name]
     # Of strings in several chunks pyarrow's `if_else` and `is_in` make a damaged array.
     source = pa.chunked_array([raw.combine_chunks()])
+    if pa.types.is_float16(source.type):  # Arrow compares and rounds wider ones alone
+        source = source.cast(pa.float32())
     typed = _typed(name, source, column)
     _check_missing(name, typed, column)
     _check_unit(name, typed, schema)
@@ -199,10 +211,9 @@ def _integers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
             fail(name, n_bad, rule)
     if pa.types.is_string(source.type):
         return _read_exactly(name, source, numbers)
-    try:
+    with suppress(pa.ArrowInvalid):
         return numbers.cast(pa.int64())
-    except pa.ArrowInvalid:
-        raise SchemaError(f"column {name!r}: values do not fit in 64 bits") from None
+    raise SchemaError(f"column {name!r}: values do not fit in 64 bits")
 
 
 def _read_exactly(name: str, text: pa.ChunkedArray, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -220,7 +231,8 @@ def _read_exactly(name: str, text: pa.ChunkedArray, numbers: pa.ChunkedArray) ->
 def _numbers(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(source.type):
         source = _parsed(name, source, NUMBER_TEXT, "are not numbers", pa.float64())
-    return _finite(name, _plain_number(name, source)).cast(pa.float64())
+    # Whole numbers beyond the doubles' exact range become the nearest double.
+    return _finite(name, _plain_number(name, source)).cast(pa.float64(), safe=False)
 
 
 def _plain_number(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -279,7 +291,7 @@ def _moments(
 
 
 def _days(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
-    with suppress(pa.ArrowInvalid):  # it quotes a value, and must not even be a cause
+    with suppress(pa.ArrowInvalid):
         return source.cast(pa.timestamp("us"))
     raise SchemaError(f"column {name!r}: dates lie further from 1970 than can be read")
 
@@ -294,10 +306,7 @@ def _text(name: str, source: pa.ChunkedArray) -> pa.ChunkedArray:
         return _numbers_as_text(_finite(name, source))
     if pa.types.is_decimal(source.type):
         return _decimals_as_text(source)
-    try:
-        return source.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise SchemaError(f"column {name!r}: {_kind(source)} cannot be read as text") from None
+    return source.cast(pa.string())
 
 
 def _numbers_as_text(numbers: pa.ChunkedArray) -> pa.ChunkedArray:

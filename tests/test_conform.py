@@ -1,6 +1,7 @@
 import datetime as dt
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -139,13 +140,44 @@ def test_blank_text_can_be_a_category():
         ([dt.date(2024, 1, 1)], COST, "column 'x': holds date32[day] where numbers are declared"),
         ([7391], DAY, "column 'x': holds int64 where dates are declared"),
         ([dt.date(2024, 1, 1)], WELL, "column 'x': holds date32[day] where a boolean is declared"),
-        ([[SECRET]], SEX, "column 'x': list cannot be read as text"),
+        ([[SECRET]], COST, "column 'x': holds list where numbers are declared"),
+        ([[SECRET]], SEX, "column 'x': list cannot be read as categorical"),
         ([1e300], {"kind": "integer", "lower": 0, "upper": 9},
          "column 'x': values do not fit in 64 bits"),
     ],
 )  # fmt: skip
 def test_a_value_that_breaks_its_rule_is_refused_and_counted(values, column, expected):
     assert message(values, column) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "expected"),
+    [
+        (np.array([2**53 + 2, 5]), {"kind": "numeric", "lower": 0, "upper": 1e16},
+         [2.0**53 + 2, 5.0]),
+        (np.array([2**63 + 1], np.uint64), {"kind": "numeric", "lower": 0, "upper": 1e20},
+         [2.0**63]),
+        (np.array([40, 7], np.float16), AGE, [40, 7]),
+        (np.array([1.5, np.nan], np.float16), COST | {"missing": True}, [1.5, None]),
+        (np.array([1, 0], np.float16), WELL, [True, False]),
+    ],
+)  # fmt: skip
+def test_numbers_wider_or_narrower_than_doubles_are_read(values, column, expected):
+    assert read(values, column)[0] == expected
+
+
+@pytest.mark.parametrize("column", [AGE, COST, SEX, WELL, DAY, SEEN])
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([7391], pa.duration("s")),
+        ([7391], pa.time32("s")),
+        ([b"\xff7391"], pa.binary()),
+        ([[7391]], pa.list_(pa.int64())),
+    ],
+)
+def test_a_type_that_cannot_be_read_is_refused_without_its_values(values, kind, column):
+    assert message(values, column, kind).startswith("column 'x': ")
 
 
 def test_too_many_categories_are_refused_before_any_record_is_read():

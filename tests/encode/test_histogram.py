@@ -50,6 +50,18 @@ def test_runs_cover_the_grid_once_and_counts_keep_the_total(n_steps, n_rows, see
     assert histogram.counts.sum() == pytest.approx(n_rows)
 
 
+def test_a_histogram_of_values_that_are_all_heavy_refines_to_a_bounded_number_of_cells():
+    """Without noise each of 300,000 values stands out: a level could ask for thousands of each."""
+    n, n_steps = 300_000, 10**12
+    steps = np.random.default_rng(1).integers(0, n_steps, n)
+    histogram = learn_histogram(
+        steps, np.zeros(n, bool), n_steps=n_steps, levels=3, count=exact, sigma=0.0
+    )
+    assert len(histogram.starts) <= 120_000  # what is split, and what was there
+    assert histogram.widths.sum() == n_steps
+    assert histogram.counts.sum() == pytest.approx(n)
+
+
 def test_missing_entries_are_counted_apart():
     steps = np.zeros(100, int)
     absent = np.arange(100) < 30

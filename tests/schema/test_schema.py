@@ -222,6 +222,8 @@ def test_a_wrong_column_is_named_with_its_rule(column, message):
          "schema: columns.who: the privacy unit cannot have other = true"),
         (BASE | {"constraints": [{"kind": "inequality", "low": "a", "high": "well"}]},
          "schema: constraint 1 names 'a', which is not a column"),
+        (BASE | {"constraints": [{"kind": "range", "column": "a", "lower": 5, "upper": 4}]},
+         "constraint 1: lower is above upper"),
         (BASE | {"constraints": [{"kind": "sql", "expression": "true"}, {"kind": "sqll"}]},
          "constraint 2: unknown kind; known kinds: inequality, fixed_combination, implication, "
          "range, functional_dependency, sql"),

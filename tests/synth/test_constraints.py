@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import privsynth as ps
 from privsynth.errors import SchemaError
 from privsynth.schema import Schema
 from privsynth.synth.constraints import require_constraints, satisfied, violations
@@ -250,6 +251,29 @@ def test_records_that_break_a_rule_are_refused_with_their_number():
     assert str(caught.value) == (
         "constraint 1 (range): 3 rows break it; correct the records or the constraint"
     )
+
+
+def test_a_rule_may_name_no_value_outside_the_domain():
+    rule = {"kind": "functional_dependency", "column": "sex", "determines": "stay"}
+    satisfied(table_with(rule | {"mapping": {"f": "99"}}))
+    with pytest.raises(SchemaError, match="lies outside the domain of column 'stay'"):
+        satisfied(table_with(rule | {"mapping": {"f": "100"}}))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "range", "column": "stay", "upper": 0},
+        {"kind": "functional_dependency", "column": "sex", "determines": "stay",
+         "mapping": {"f": "100"}},
+    ],
+)  # fmt: skip
+def test_a_fit_looks_at_the_rules_before_it_charges(rule):
+    ledger, schema = ps.Ledger(), table_with(rule).schema
+    rows = pa.table({name: values * 50 for name, values in ROWS.items()})
+    with pytest.raises(SchemaError, match="constraint 1"):
+        ps.Marginal().fit(Table.from_arrow(rows, schema), ps.PrivacyBudget(1, 1e-5), ledger=ledger)
+    assert ledger.entries() == ()
 
 
 def test_the_other_bucket_can_be_named():

@@ -29,6 +29,19 @@ SCHEMA = ps.Schema.parse(
 )
 
 
+def learned(train: ps.Table, folder: Path) -> FittedSynthesizer:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(marginal, "ROUNDS", 60)
+        patch.setattr(marginal, "_PARTICLES", (2_000, 2_000))
+        return ps.Marginal(max_codes=8).fit(
+            train,
+            ps.PrivacyBudget(20.0, 1e-6),
+            ledger=ps.Ledger(folder / "ledger.sqlite"),
+            noise=SeededNoise(1),
+            rng=ps.rng(1),
+        )
+
+
 def loans(n: int = 4_000) -> ps.Table:
     """Men earn more, and who earns more is granted more; nothing is ever lost."""
     rng = np.random.default_rng(4)
@@ -42,17 +55,7 @@ def loans(n: int = 4_000) -> ps.Table:
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> FittedSynthesizer:
-    ledger = ps.Ledger(tmp_path_factory.mktemp("ledger") / "ledger.sqlite")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(marginal, "ROUNDS", 60)
-        patch.setattr(marginal, "_PARTICLES", (2_000, 2_000))
-        return ps.Marginal(max_codes=8).fit(
-            loans(),
-            ps.PrivacyBudget(20.0, 1e-6),
-            ledger=ledger,
-            noise=SeededNoise(1),
-            rng=ps.rng(1),
-        )
+    return learned(loans(), tmp_path_factory.mktemp("ledger"))
 
 
 def frame(fitted: FittedSynthesizer, n: int = 4_000) -> pd.DataFrame:
@@ -146,6 +149,7 @@ def test_targets_survive_saving_and_are_told(fitted: FittedSynthesizer, tmp_path
         ({"granted": {"yes": None}}, [], "column 'granted': a share is a number"),
         ({"sex": {"f": 0.5, "m": 0.4}}, [], "must sum to 1"),
         ({"income": {"40": 0.5, "41": 0.2}}, [], "fall into one group"),
+        ({"income": {"40": 0.5}}, [], "column 'income': one of the values is drawn in a group"),
         ({"sex": {None: 0.5}}, [], "column 'sex': the schema does not allow"),
         ({}, [("sex", "height")], "column 'height'"),
         ({}, [("sex", "sex")], "independent of itself"),
@@ -206,3 +210,14 @@ def test_a_value_that_is_never_drawn_cannot_be_asked_for(fitted: FittedSynthesiz
     codes = np.zeros((1_000, 3), dtype=np.int64)
     with pytest.raises(ps.SchemaError, match="never draws one of the values"):
         Targets.of(fitted.codebook, codes, {"sex": {"m": 0.5}}, [])
+
+
+def test_what_a_rule_makes_dependent_is_not_called_independent(tmp_path: Path) -> None:
+    """Rows are weighed as they will stand in the table, after the rule has set its column."""
+    rule = {"kind": "functional_dependency", "column": "sex", "determines": "granted"}
+    document = SCHEMA.to_dict() | {"constraints": [rule | {"mapping": {"f": "no", "m": "yes"}}]}
+    records = loans().to_pandas()
+    records["granted"] = np.where(records["sex"] == "m", "yes", "no")
+    fitted = learned(ps.read_table(records, ps.Schema.parse(document)), tmp_path)
+    with pytest.raises(ps.SchemaError, match="combinations of their values that the generator"):
+        fitted.projected_to(independent=[("sex", "granted")])
