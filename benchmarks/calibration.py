@@ -7,9 +7,10 @@ Each maker gives a table of which is known what leaks: `clean` is drawn by `marg
 `copies-10`, `copies-1` and `copies-0.1` are the same with that percentage of the train records put
 in verbatim; `jitter` is train records with a tenth of their entries taken from other records, and
 numbers moved a little; `control` is made of the control records, which leaks nobody of train.
-Every attack of the suite runs, as it would on a release. `--audit` trains canaries without noise,
-under a claim of epsilon 1, and with the noise claimed. A line a result goes into
-benchmarks/results/calibration.csv; what stands there is not run again.
+Every attack on a table runs, as it would on a release; the attack on the fitted model needs a
+model, which no maker has, and is not among them. A fifth of the records is the control. `--audit`
+trains canaries without noise, under a claim of epsilon 1, and with the noise claimed. A line a
+result goes into benchmarks/results/calibration.csv; what stands there is not run again.
 """
 
 from __future__ import annotations

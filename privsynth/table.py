@@ -77,7 +77,8 @@ class Table:
             raw = pa.Table.from_pandas(frame, preserve_index=False)
         except (pa.ArrowException, OverflowError, UnicodeError):
             raise DataError(
-                "the data frame has a column of mixed types, or of a type that Arrow does not know"
+                f"column {_unreadable(frame)!r} of the data frame has mixed types, or a type that "
+                "Arrow does not know"
             ) from None
         return cls.from_arrow(raw, schema, leave_out_empty=leave_out_empty)
 
@@ -263,3 +264,13 @@ def _nullable() -> dict[pa.DataType, Any]:
         pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
+
+
+def _unreadable(frame: pd.DataFrame) -> str:
+    """The first column of which Arrow makes nothing."""
+    for name in frame.columns:
+        try:
+            pa.Array.from_pandas(frame[name])
+        except (pa.ArrowException, OverflowError, UnicodeError):
+            return str(name)
+    return "?"

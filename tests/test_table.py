@@ -201,7 +201,7 @@ def test_a_frame_that_arrow_cannot_read_is_refused_in_one_line(column):
     with pytest.raises(DataError) as caught:
         table_of(pd.DataFrame({"who": column}), {"who": {"kind": "id"}})
     assert str(caught.value) == (
-        "the data frame has a column of mixed types, or of a type that Arrow does not know"
+        "column 'who' of the data frame has mixed types, or a type that Arrow does not know"
     )
     assert caught.value.__suppress_context__
 

@@ -73,18 +73,20 @@ def run_worlds(
             if kept:
                 with kept.open("a", encoding="utf-8") as file:
                     line = {"build": build, "with_person": world, "scores": made[-1]}
-                    file.write(json.dumps(line) + "\n")
+                    file.write("\n" + json.dumps(line))  # whatever the last one broke off in
             progress.advance()
     return scores[True][:n_runs], scores[False][:n_runs]
 
 
 def _kept(path: Path | None) -> Iterator[dict[str, Any]]:
-    """The lines of a file of scores; one that an interruption cut off is left out."""
+    """The lines of a file of scores; those that were cut off, or say something else, are not."""
     if path is None or not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with suppress(json.JSONDecodeError):
-            yield json.loads(line)
+            found = json.loads(line)
+            if isinstance(found, dict) and {"build", "with_person", "scores"} <= found.keys():
+                yield found
 
 
 def judge_each(

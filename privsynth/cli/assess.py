@@ -36,8 +36,7 @@ def assess(
         Path | None, typer.Option(metavar="DATA", help="The records that the run was fitted to.")
     ] = None,
     train: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Records that the maker had."),
+        Path | None, typer.Option(metavar="FILE", help="Records that the maker had.")
     ] = None,
     control: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Records that the maker never had.")
@@ -64,15 +63,17 @@ def assess(
     from privsynth.errors import UsageError
 
     with on_stderr() as progress:
-        if folder is not None and data is not None and policy is None:
+        for_any = (train, control, synthetic, schema, out, policy)
+        if folder and data and not any(for_any):
             found, where = _of_run(folder, data, progress)
-        elif folder is None and train and synthetic and schema and out:
+        elif not folder and not data and train and synthetic and schema and out:
             found = _of_any(_Files(train, control, synthetic, schema, policy), out, progress)
             where = out
         else:
             raise UsageError(
-                "give DIR and --data for a run, or --train, --synthetic, --schema and --out "
-                "(and --control, --policy) for any table"
+                "give DIR and --data alone for a run, which keeps its own control, schema and "
+                "policy; or --train, --synthetic, --schema and --out (and --control, --policy) "
+                "for any table"
             )
     show_assessment(found, where, as_json)
 
@@ -142,8 +143,6 @@ def _naming(role: str, path: Path) -> Iterator[None]:
 
 
 def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
-    import numpy as np
-
     from privsynth import pipeline
     from privsynth.cli.job import policy_of
     from privsynth.io import read_table
@@ -156,7 +155,7 @@ def _of_any(files: _Files, out: Path, progress: Progress) -> RiskReport:
         progress.stage("reading the tables")
         with _naming("train", files.train):
             train = read_table(files.train, schema, leave_out_empty=True)
-        control = train.take(np.arange(0))  # nobody
+        control = None
         if files.control:
             with _naming("control", files.control):
                 control = read_table(files.control, schema, leave_out_empty=True)

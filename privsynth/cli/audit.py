@@ -38,6 +38,7 @@ def audit(
     from privsynth.audit.worlds import LEAST_RUNS
     from privsynth.cli.progress import on_stderr
     from privsynth.errors import UsageError
+    from privsynth.pipeline.folder import writing
     from privsynth.synth.preset import preset_names, read_preset
 
     if model not in preset_names() or not read_preset(model).private:
@@ -47,12 +48,13 @@ def audit(
         )
     if 0 < worlds < LEAST_RUNS:
         raise UsageError(f"--worlds {worlds}: fewer than {LEAST_RUNS} refute next to nothing")
-    out.mkdir(parents=True, exist_ok=True)
-    with on_stderr() as progress:
-        found = certify(
-            model, n_worlds=worlds, kept=out / f"worlds-{model}.jsonl", progress=progress
-        )
-    found.write(out)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with on_stderr() as progress:
+            found = certify(
+                model, n_worlds=worlds, kept=out / f"worlds-{model}.jsonl", progress=progress
+            )
+        found.write(out)
     _show(found, out, as_json)
     if not found.passed:
         raise typer.Exit(3)

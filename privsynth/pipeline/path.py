@@ -203,7 +203,8 @@ def read_synthetic(source: Path, schema: Schema) -> Table:
     """
     table = Table.of_what_fits(read_raw(source), schema)
     if not table.columns:
-        wrong = [f"column {name!r}: {why}" for name, why in table.left_out.items()]
-        more = f"; the first that does not fit: {wrong[0]}" if wrong else ""
-        raise AssessmentError(f"{source.name} holds no column that keeps to the schema{more}")
+        # A name that the schema lacks is not told: without a header it would be a value.
+        wrong = [f"column {n!r}: {why}" for n, why in table.left_out.items() if n in schema.columns]
+        more = f"the first that does not fit: {wrong[0]}" if wrong else "does it have a header?"
+        raise AssessmentError(f"{source.name} holds no column that keeps to the schema; {more}")
     return table

@@ -212,7 +212,7 @@ def withdraw(synthetic: Table, folder: RunFolder) -> None:
 def assess(
     *,
     train: Table,
-    control: Table,
+    control: Table | None = None,
     synthetic: Table,
     guarantee: Guarantee | None = None,
     policy: Policy | None = None,
@@ -221,8 +221,9 @@ def assess(
 ) -> RiskReport:
     """The risk report of a synthetic table, whoever made it, in the controller's edition.
 
-    `policy` holds the limits and the attackers to reckon with. AssessmentError where the tables
-    do not fit together, or where train and control share persons.
+    Without a control nothing shows what an attack would reach by chance, and the claims that rest
+    on it stay open. `policy` holds the limits and the attackers to reckon with. AssessmentError
+    where the tables do not fit together, or where train and control share persons.
 
     >>> import pandas as pd
     >>> schema = Schema.parse({"dataset": {"id": "d"},
@@ -232,6 +233,13 @@ def assess(
     >>> assess(train=train, control=control, synthetic=train)
     RiskReport('d', controller edition, ... facts, ... inconclusive)
     """
+    for role, table in (("train", train), ("control", control), ("synthetic", synthetic)):
+        if not isinstance(table, Table | None if role == "control" else Table):
+            raise UsageError(
+                f"{role}: a Table is needed, not a {type(table).__name__}; read_table(…, schema) "
+                "makes one of a file or a data frame"
+            )
+    control = train.take(np.arange(0)) if control is None else control
     tables = _tables(train, control, synthetic)
     policy, rng = policy or Policy(), rng or np.random.default_rng()
     policy.require_columns(tables.schema)

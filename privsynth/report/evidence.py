@@ -32,6 +32,9 @@ from privsynth.schema import Schema
 DELTA_WITHOUT_CLAIM = 1e-5
 """The delta at which epsilon is bounded from below where none is claimed."""
 
+_EITHER = LEVEL / 2
+"""For what guesses refute, and for what lies above a ceiling: either keeps a release back."""
+
 
 def evidence(
     schema: Schema, guarantee: Guarantee | None, assessment: Assessment, policy: Policy
@@ -96,7 +99,7 @@ def _floor(result: AttackResult, guarantee: Guarantee | None, n_guessing: int) -
     """
     claimed = guarantee is not None and guarantee.is_private
     delta = guarantee.budget.delta if guarantee is not None and claimed else DELTA_WITHOUT_CLAIM
-    refuted = epsilon_refuted(result.guesses, delta, 1 - LEVEL / max(1, n_guessing))
+    refuted = epsilon_refuted(result.guesses, delta, 1 - _EITHER / max(1, n_guessing))
     return {} if refuted is None else {EPSILON_LOWER: refuted, "epsilon_lower_at_delta": delta}
 
 
@@ -108,7 +111,7 @@ def _above_ceiling(
     It counts persons as independent, which a mechanism need not leave them: it is a reason to
     find out, while guesses at pairs refute an epsilon outright.
     """
-    confidence = 1 - LEVEL / max(1, n_measured)
+    confidence = 1 - _EITHER / max(1, n_measured)
     ceiling = ceiling_of(guarantee, result, confidence)
     if ceiling is None or not isinstance(result.excess, Risk):
         return {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from privsynth.errors import UsageError
 from privsynth.risk.base import Attack
@@ -173,6 +173,13 @@ class _Sources(_Part):
     name: str = Field(min_length=1)
     first: tuple[str, ...] = Field(min_length=1)
     second: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _apart(self) -> _Sources:
+        named = [*self.first, *self.second]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"column {twice[0]!r} stands in it twice: what both hold links itself")
+        return self
 
 
 class _Document(_Part):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from privsynth.errors import AssessmentError
+from privsynth.risk.identifiers import plain_text
 from privsynth.risk.lot import chance_of_dividing, n_divided_by_lot
 from privsynth.risk.plain import PlainTable, plain_tables, row_hashes
 from privsynth.table import Table, Tables
@@ -55,16 +56,24 @@ def require_apart(train: Table, control: Table) -> None:
 
 def _refuse_shared_keys(train: Table, control: Table) -> None:
     unit = train.schema.privacy.unit
-    ours, theirs = (
-        pc.unique(table.column(unit).combine_chunks().cast(pa.string()))
-        for table in (train, control)
-    )
+    ours, theirs = _keys(train, unit, plain_text), _keys(control, unit, plain_text)
+    as_written = _keys(train, unit, _as_written)
+    if len(ours) < len(as_written):  # case tells persons apart here
+        ours, theirs = as_written, _keys(control, unit, _as_written)
     n_shared = pc.sum(pc.is_in(theirs, value_set=ours)).as_py() or 0
     if n_shared:
         raise AssessmentError(
             f"column {unit!r}: the control holds {n_shared} of the persons of the train table; "
             + _WHAT_TO_DO
         )
+
+
+def _keys(table: Table, unit: str, read: Callable[[Table, str], pa.Array]) -> pa.Array:
+    return pc.unique(read(table, unit))
+
+
+def _as_written(table: Table, name: str) -> pa.Array:
+    return table.column(name).combine_chunks().cast(pa.string())
 
 
 def _refuse_twins(train: PlainTable, control: PlainTable) -> None:

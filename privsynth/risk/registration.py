@@ -16,8 +16,7 @@ from typing import Any
 from privsynth.progress import Silent
 from privsynth.risk.base import Attack, attacks
 
-_TOOLS = ("anonymeter", "numpy", "scikit-learn", "scipy")
-_JUDGING = ("risk/*.py", "schema/pii.py", "report/evidence.py", "report/claims.py")
+_TOOLS = ("anonymeter", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 _CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]+")
 
 
@@ -26,8 +25,9 @@ def registration(limit: float, declared: Mapping[str, Attack] = MappingProxyType
 
     `declared` are the attacks whose settings come from the policy. Of the attacks that are not
     registered (the one on the model) and of what all of them share (levels, least numbers of
-    trials, numbers of guesses) every constant of the modules is in it, and their source; so are
-    the patterns of identifiers, what makes verdicts of results, and the versions of the tools.
+    trials, numbers of guesses) every constant of the modules is in it; so are the source of the
+    whole package, since what reads tables and what makes verdicts decide as well, and the
+    versions of the tools.
 
     Two runs with the same hash asked the same questions, with the same numbers of attempts, and
     held the answers against the same limit.
@@ -72,8 +72,9 @@ def _plain(value: Any) -> str:
 
 
 def _code(package: Path) -> str:
-    """A SHA-256 of the source of what asks, and of what makes verdicts of the answers."""
+    """A SHA-256 of the source of a package, which holds whatever asks and judges."""
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in _JUDGING for path in package.glob(pattern)):
-        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    for path in sorted(package.rglob("*.py")):
+        place = path.relative_to(package).as_posix()
+        digest.update(f"{place}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -107,6 +107,14 @@ def test_a_two_world_audit_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(asked) == 11  # ten, and the one that was interrupted
 
 
+def test_lines_that_are_no_scores_are_passed_over(tmp_path: Path) -> None:
+    kept = tmp_path / "worlds.jsonl"
+    kept.write_bytes(b'[1]\n7\n{"build": ""}\n\xff\xfe\n{"build": "", "with_p')
+    inside, outside = run_worlds(lambda with_person: {"answers": float(with_person)}, 2, kept)
+    assert (len(inside), len(outside)) == (2, 2)
+    assert run_worlds(lambda _: pytest.fail("all are kept"), 2, kept) == (inside, outside)
+
+
 def test_small_fits_differ_by_one_person_and_without_noise_it_shows() -> None:
     bare = PrivacyBudget.no_privacy()
     inside, outside = (scores_of_world("marginal", bare, world) for world in (True, False))
@@ -187,4 +195,4 @@ def test_a_certificate_holds_all_parts(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert made.findings == PASSED.findings
     assert made.worlds is not None
     assert made.worlds.hits.total == 2
-    assert len((tmp_path / "kept.jsonl").read_text(encoding="utf-8").splitlines()) == 8
+    assert len((tmp_path / "kept.jsonl").read_text(encoding="utf-8").strip().splitlines()) == 8

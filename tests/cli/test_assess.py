@@ -156,3 +156,18 @@ def test_a_control_that_is_the_train_table_is_refused(assess: Assess) -> None:
     done = assess(train=rows(0), control=rows(0))
     assert done.code == 1
     assert "of 100 different records of the control, 100 are in the train table too" in done.error
+
+
+def test_a_table_without_a_header_is_refused_without_its_first_record(assess: Assess) -> None:
+    done = assess(synthetic=[{"Zaphod": "41", "7391": "f"}])
+    assert done.code == 1
+    assert done.error.endswith("no column that keeps to the schema; does it have a header?")
+    assert "Zaphod" not in done.err
+    assert "7391" not in done.err
+
+
+@pytest.mark.parametrize("option", ["--control", "--out", "--policy", "--schema", "--train"])
+def test_what_a_run_would_pass_over_is_refused(cli: Cli, tmp_path: Path, option: str) -> None:
+    done = cli("assess", tmp_path, "--data", tmp_path / "d.csv", option, tmp_path / "x")
+    assert done.code == 2
+    assert "give DIR and --data alone for a run" in done.error

@@ -56,3 +56,13 @@ def test_only_private_presets_are_audited(cli: Cli, tmp_path: Path, name: str) -
     assert done.code == 2
     assert "marginal" in done.err
     assert not (tmp_path / "c").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_fitted(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificate, "conformance", lambda *_: pytest.fail("it was fitted"))
+    (tmp_path / "file").write_text("")
+    done = cli("audit", "--model", "marginal", "--out", tmp_path / "file")
+    assert done.code == 1
+    assert "file cannot be written" in done.error

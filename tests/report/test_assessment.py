@@ -4,6 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from privsynth import pipeline
+from privsynth.errors import UsageError
 from privsynth.report.assessment import assess, of_synthetic_alone
 from privsynth.report.render import render_html
 from privsynth.report.report import Provenance, build_report
@@ -62,3 +64,17 @@ def test_charts_of_the_public_edition_know_the_synthetic_table_alone(assessed):
     assert assessment.synthetic_profiles == shown
     assert assessment.synthetic_associations == related
     assert assessment.profiles != shown
+
+
+@pytest.mark.parametrize("role", ["train", "control", "synthetic"])
+def test_a_data_frame_is_refused_by_its_role_and_with_what_to_do(role):
+    tables = {name: table(1, 20) for name in ("train", "control", "synthetic")}
+    tables[role] = tables[role].to_pandas()
+    with pytest.raises(UsageError, match=f"^{role}: a Table is needed, not a DataFrame; read"):
+        pipeline.assess(**tables)
+
+
+def test_without_a_control_the_claims_about_attacks_stay_open():
+    report = pipeline.assess(train=table(1, 60), synthetic=table(3, 60), control=None)
+    tested = [claim for claim in report.claims if claim.basis == "tested"]
+    assert {claim.status for claim in tested} == {"inconclusive"}

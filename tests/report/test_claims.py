@@ -98,7 +98,7 @@ def test_an_attack_above_its_ceiling_puts_the_proof_in_doubt(example):
 
 def test_above_the_ceiling_by_what_chance_among_many_attacks_gives_is_no_doubt(example):
     ceiling = ceiling_of(example.guarantee(), linked(example, Risk(0.3, 0.2, 0.4))).excess
-    narrowly = linked(example, Risk(ceiling + 0.05, ceiling + 0.001, ceiling + 0.1))
+    narrowly = linked(example, Risk(ceiling + 0.05, ceiling + 0.01, ceiling + 0.09))
     alone, among = (
         example.example_report(attacks=(narrowly,) * n).claims[0].status for n in (1, 20)
     )
@@ -114,7 +114,7 @@ def test_what_is_not_claimed_or_void_is_not_refuted_too(example, given):
 
 
 def test_the_public_edition_tells_that_the_proof_is_refuted_and_no_figure(example):
-    report = example.example_report(attacks=(pairs_named(example, 400),))
+    report = example.example_report(attacks=(pairs_named(example, 390),))
     refuted = report.facts("testing")[0].details["epsilon_lower_replace_one"]
     public = report.public()
     assert public.claims[0].status == "not supported"

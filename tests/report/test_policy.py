@@ -71,9 +71,13 @@ def test_what_a_policy_writes_it_reads(policy):
         ({"treshold": 1}, "the top level: unknown key 'treshold'; known keys: limits"),
         ({"linkability": [{"name": "x", "first": ["a"]}]}, "linkability.0.second: is missing"),
         ({"linkability": [{"name": "x", "first": [], "second": ["a"]}]}, "linkability.0.first"),
+        ({"linkability": [{"name": "x", "first": ["a"], "second": ["b", "a"]}]},
+         "column 'a' stands in it twice"),
+        ({"linkability": [{"name": "x", "first": ["a", "a"], "second": ["b"]}]},
+         "column 'a' stands in it twice"),
         ({"linkability": [DOCUMENT["linkability"][0] | {"third": []}]}, "known keys: name, first"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_policy_is_named_with_its_place(changed, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         Policy.parse(DOCUMENT | changed)

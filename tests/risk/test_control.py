@@ -130,6 +130,20 @@ def test_a_person_of_both_tables_is_refused_by_key_with_a_count_and_no_key() -> 
     assert "ann" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["ANN", " ann", "Ann "])
+def test_a_key_in_other_letters_or_with_a_space_is_the_same_person(key: str) -> None:
+    train = by_person(["ann", "bob"], [1, 2])
+    with pytest.raises(AssessmentError, match="the control holds 1 of the persons"):
+        require_apart(train, by_person([key, "di"], [5, 6]))
+
+
+def test_keys_that_case_tells_apart_in_the_train_table_are_other_persons() -> None:
+    train = by_person(["ann", "Ann", "bob"], [1, 2, 3])
+    require_apart(train, by_person(["ANN", "Bob"], [5, 6]))
+    with pytest.raises(AssessmentError, match="the control holds 1 of the persons"):
+        require_apart(train, by_person(["Ann", "Bob"], [5, 6]))
+
+
 def test_persons_are_known_again_under_other_keys_whatever_the_order_of_their_rows() -> None:
     costs = list(range(200))
     train = by_person([f"t{i // 2}" for i in range(200)], costs)
