@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from privsynth.encode.code import ColumnCode, Labels
 from privsynth.errors import SchemaError
 from privsynth.schema import Schema
 from privsynth.table import Array, Table
+
+_MANY_LABELS = 20
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,19 +60,29 @@ class Codebook:
 
     def code_of(self, name: str, value: Any) -> int:
         """The code of one value of a column, for conditions; SchemaError if it can have none."""
+        return self.held(name, value)[0]
+
+    def held(self, name: str, value: Any) -> tuple[int, Any]:
+        """The code of one value of a column, and the value as the column holds it.
+
+        None and NaN are missing entries.
+        """
         if name not in self.columns:
             raise SchemaError(f"column {name!r}: no column of that name is modelled")
         code = self.columns[name]
-        if value is None:
+        if _is_missing(value):
             if not code.missing:
                 raise SchemaError(f"column {name!r}: the schema does not allow it to be missing")
-            return code.n_codes - 1
+            return code.n_codes - 1, None
         if isinstance(code.cells, Labels) and _label(value) not in code.cells.labels:
-            raise SchemaError(f"column {name!r}: the value asked for is not one that is drawn")
+            raise SchemaError(
+                f"column {name!r}: the value asked for is not one that is drawn; these are: "
+                + _first(code.cells.labels)
+            )
         column = self.schema.columns[name]
         alone = Schema(dataset=self.schema.dataset, columns={name: column})
         table = Table.from_arrow(pa.table({name: pa.array([value])}), alone)
-        return int(code.encode(table, name)[0])
+        return int(code.encode(table, name)[0]), table.column(name)[0].as_py()
 
     def to_dict(self) -> dict[str, Any]:
         """The codebook as plain values, without the schema."""
@@ -93,6 +105,18 @@ class Codebook:
             float(document["n_units"]),
             {name: pa.type_for_alias(_alias(kind)) for name, kind in document["storage"].items()},
         )
+
+
+def _is_missing(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
+def _first(labels: Sequence[str]) -> str:
+    """The labels, or the first of many."""
+    many = len(labels) - _MANY_LABELS
+    return ", ".join(labels[:_MANY_LABELS]) + (f" and {many} more" if many > 0 else "")
 
 
 def _label(value: Any) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -113,18 +114,18 @@ class FittedSynthesizer(ABC):
 
         `where` fixes the values of some columns; the others are drawn given these.
         """
-        if n_rows < 1:
-            raise UsageError("a sample needs at least 1 row")
+        if not isinstance(n_rows, Integral) or n_rows < 1:
+            raise UsageError("a sample needs a whole number of rows, at least 1")
         rng = rng or np.random.default_rng()
-        where = dict(where or {})
         names = list(self.codebook.columns)
-        codes = {name: self.codebook.code_of(name, value) for name, value in where.items()}
-        given = {names.index(name): code for name, code in codes.items()}
+        held = {name: self.codebook.held(name, value) for name, value in (where or {}).items()}
+        given = {names.index(name): code for name, (code, _) in held.items()}
+        where = {name: value for name, (_, value) in held.items()}
         progress.stage("drawing synthetic records", n_rows)
         kept: list[pa.Table] = []
         n_kept, n_drawn = 0, 0
         while n_kept < n_rows:
-            _refuse_hopeless(n_kept, n_drawn, n_rows)
+            _refuse_hopeless(n_kept, n_drawn, n_rows, where)
             wanted = _draws_needed(n_rows - n_kept, n_kept, n_drawn)
             wanted = min(_CHUNK_ROWS, wanted) if given else wanted  # a pool is taken from at once
             drawn = self.sample_codes(wanted, given, rng, SILENT)
@@ -143,7 +144,7 @@ class FittedSynthesizer(ABC):
         data = table.data
         for name, value in where.items():
             kind = data.schema.field(name).type
-            held = pa.array([value] * len(codes)).cast(kind)
+            held = pa.array([value] * len(codes), kind)
             data = data.set_column(data.column_names.index(name), name, held)
         drawn = derived(Table(table.schema, data, table.storage), where)
         return drawn.take(satisfied(drawn))
@@ -369,10 +370,12 @@ def _draws_needed(n_missing: int, n_kept: int, n_drawn: int) -> int:
     return math.ceil(n_missing / rate * (1.05 if rate < 1 else 1.0)) + (8 if rate < 1 else 0)
 
 
-def _refuse_hopeless(n_kept: int, n_drawn: int, n_rows: int) -> None:
+def _refuse_hopeless(n_kept: int, n_drawn: int, n_rows: int, where: Collection[str]) -> None:
     """Stop when the constraints reject nearly every draw."""
     if n_drawn >= 20 * n_rows + 20_000 and n_kept < n_drawn // 100:
+        with_values = f" with the values asked for {', '.join(where)}" if where else ""
+        to_do = "ask for others" if where else "check that they hold in the records"
         raise ModelError(
-            f"only {n_kept} of {n_drawn} draws keep to the schema's constraints; "
-            "check that the constraints hold in the records, or relax them"
+            f"only {n_kept} of {n_drawn} draws{with_values} keep to the schema's constraints; "
+            f"{to_do}, or relax the constraints"
         )

@@ -132,7 +132,7 @@ def test_what_is_saved_draws_the_same(fit: Fit, tmp_path: Path) -> None:
 
 
 def test_an_impossible_sample_is_refused(fit: Fit) -> None:
-    with pytest.raises(UsageError, match="at least 1 row"):
+    with pytest.raises(UsageError, match="rows, at least 1"):
         fit.fitted.sample(0)
 
 

@@ -174,7 +174,10 @@ def test_a_condition_on_an_unknown_value_names_the_column_only(private_codebook)
     with pytest.raises(SchemaError, match="'nothing'"):
         private_codebook.code_of("nothing", 1)
     assert private_codebook.code_of("smoker", True) == 1
-    assert private_codebook.code_of("age", None) == private_codebook.columns["age"].n_codes - 1
+    for missing in (None, float("nan"), pd.NA, pd.NaT):
+        assert (
+            private_codebook.code_of("age", missing) == private_codebook.columns["age"].n_codes - 1
+        )
 
 
 def test_a_saved_codebook_comes_back_the_same(private_codebook):

@@ -109,7 +109,7 @@ def test_a_sample_is_valid_with_the_types_that_came_in(fitted):
 
 
 def test_conditions_are_kept_in_every_row(fitted):
-    frame = fitted.sample(300, where={"ward": "B", "stay": 7}).to_pandas()
+    frame = fitted.sample(300, where={"ward": "B", "stay": "7.0"}).to_pandas()
     assert (frame["ward"] == "B").all()
     assert (frame["stay"] == 7).all()
     assert frame["high"].mean() < 0.35
@@ -237,9 +237,10 @@ def test_a_private_row_count_never_sets_the_sample_rate():
     assert len(rates) == 1
 
 
-def test_an_impossible_sample_is_refused(fitted):
-    with pytest.raises(UsageError):
-        fitted.sample(0)
+@pytest.mark.parametrize("n_rows", [0, -1, 1.5, "10", None])
+def test_an_impossible_sample_is_refused(fitted, n_rows):
+    with pytest.raises(UsageError, match="whole number of rows, at least 1"):
+        fitted.sample(n_rows)
 
 
 # How it is taught and tuned

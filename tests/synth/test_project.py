@@ -254,8 +254,11 @@ def test_a_fit_outlives_rules_that_hardly_any_draw_keeps_and_its_samples_tell(mo
         )
     fitted = Marginal().fit(stays(500), PrivacyBudget(1.0, 1e-5))
     assert len(fitted.pool) == 4_000
-    with pytest.raises(ModelError, match="draws keep to the schema's constraints"):
+    with pytest.raises(ModelError, match="draws keep to the schema's constraints; check that"):
         fitted.sample(200)
+    name, value = next(iter(fitted.sample(1).to_pandas().iloc[0].items()))
+    with pytest.raises(ModelError, match=f"with the values asked for {name} keep .* ask for other"):
+        fitted.sample(200, where={name: value})
 
 
 def test_a_pool_is_made_of_lawful_draws_alone_though_most_are_not(monkeypatch):
