@@ -30,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 PEERS = {
     "dpmm-mst": "dpmm",
     "dpmm-aim": "dpmm",
+    "dpmm-aim-triples": "dpmm",
     "smartnoise-mst": "smartnoise",
     "smartnoise-aim": "smartnoise",
     "smartnoise-dpctgan": "smartnoise",

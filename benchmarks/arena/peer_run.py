@@ -29,13 +29,18 @@ Draw = Callable[[int], Any]
 
 
 def dpmm(method: str, frame: pd.DataFrame, sizes: list[int], epsilon: float, delta: float) -> Draw:
-    """MST or AIM of dpmm: the declared domain, and all of epsilon in the model."""
+    """MST or AIM of dpmm: the declared domain, and all of epsilon in the model.
+
+    `aim-triples` is AIM with a workload of all triples of columns in place of all pairs.
+    """
     from dpmm.pipelines import AIMPipeline, MSTPipeline
 
-    pipeline = {"mst": MSTPipeline, "aim": AIMPipeline}[method](
+    is_mst = method == "mst"
+    pipeline = (MSTPipeline if is_mst else AIMPipeline)(
         epsilon=min(epsilon, NO_PRIVACY),
         delta=delta,
-        max_model_size={"mst": None, "aim": 80}[method],  # MB, as in the papers
+        max_model_size=None if is_mst else 80,  # MB, as in the papers
+        gen_kwargs={"degree": 3} if method == "aim-triples" else None,
         proc_epsilon=None,
         disable_processing=True,
         n_jobs=1,
