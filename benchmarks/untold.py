@@ -4,7 +4,8 @@
 
 The schema of a benchmark's table names the column that TSTR predicts, as a steward's would, and
 our generators measure its pairs more finely. No peer can be told. Here the same presets are fitted
-to the same codes under a schema in which every column is ordinary; figures as in `field.py`.
+to the same codes under a schema in which every column is ordinary; figures as in `field.py`. What
+stands in results/untold.csv is not run again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from arena import datasets, metrics, own_run
+from arena import datasets, metrics, own_run, results
 from lines import append
 
 import privsynth as ps
@@ -44,6 +45,11 @@ def drawn(data: datasets.Coded, preset: str, epsilon: float, seed: int) -> np.nd
     return datasets.as_codes(data, table)
 
 
+def same(row: dict[str, str], cell: dict[str, object]) -> bool:
+    """Whether a row of the CSV is about that cell."""
+    return all(row[key] == str(value) for key, value in cell.items())
+
+
 def main() -> None:
     made = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     made.add_argument("--datasets", nargs="+", default=["adult", "diabetes"])
@@ -55,10 +61,12 @@ def main() -> None:
     for seed, name, epsilon, preset in itertools.product(
         range(asked.seeds), asked.datasets, asked.epsilons, asked.presets
     ):
+        cell = {"dataset": name, "epsilon": epsilon, "generator": preset, "seed": seed}
+        if any(same(row, cell) for row in results.read(asked.csv)):
+            continue
         data = datasets.load(name)
         found = metrics.judge(data, drawn(untold(data), preset, epsilon, seed))
-        line = {"dataset": name, "epsilon": epsilon, "generator": preset, "seed": seed}
-        line |= {each: f"{found[each]:.4f}" for each in FIGURES}
+        line = cell | {each: f"{found[each]:.4f}" for each in FIGURES}
         line |= {"package": own_run.package(), "date": datetime.now(UTC).date().isoformat()}
         print(line, flush=True)
         append(asked.csv, line)

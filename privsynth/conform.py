@@ -100,7 +100,7 @@ def _read_by_its_rules(
     source = pa.chunked_array([raw.combine_chunks()])
     if pa.types.is_float16(source.type):  # Arrow compares and rounds wider ones alone
         source = source.cast(pa.float32())
-    typed = _typed(name, source, column)
+    typed = typed_column(name, source, column)
     _check_missing(name, typed, column)
     _check_unit(name, typed, schema)
     typed = _in_domain(name, typed, column)
@@ -144,8 +144,8 @@ _SINGULAR = {
 }
 
 
-def _typed(name: str, source: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
-    """The column in its canonical type."""
+def typed_column(name: str, source: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    """The column in its canonical type; whether values are in its domain is not asked."""
     if pa.types.is_dictionary(source.type):
         source = source.cast(source.type.value_type)
     if pa.types.is_null(source.type):
@@ -282,7 +282,8 @@ def _moments(
     if pa.types.is_string(source.type):
         parsed = _parsed(name, source, pattern, rule, pa.timestamp("us"))
     elif pa.types.is_timestamp(source.type):
-        parsed = source.cast(pa.timestamp(source.type.unit)).cast(pa.timestamp("us"), safe=False)
+        unit = source.type.unit  # of nanoseconds fractions are left out
+        parsed = source.cast(pa.timestamp(unit)).cast(pa.timestamp("us"), safe=unit != "ns")
     elif pa.types.is_date(source.type):
         parsed = _days(name, source)
     else:

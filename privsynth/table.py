@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -77,7 +78,7 @@ class Table:
             raw = pa.Table.from_pandas(frame, preserve_index=False)
         except (pa.ArrowException, OverflowError, UnicodeError):
             raise DataError(
-                f"column {_unreadable(frame)!r} of the data frame has mixed types, or a type that "
+                f"{_unreadable(frame, schema)} of the data frame has mixed types, or a type that "
                 "Arrow does not know"
             ) from None
         return cls.from_arrow(raw, schema, leave_out_empty=leave_out_empty)
@@ -196,8 +197,12 @@ class Table:
 
     def to_arrow(self) -> pa.Table:
         """The records in the types in which they go out."""
-        columns = [self.column(name).cast(self._stored(name)) for name in self.columns]
-        return pa.table(dict(zip(self.columns, columns, strict=True)))
+        return pa.table({name: self._as_stored(name) for name in self.columns})
+
+    def _as_stored(self, name: str) -> pa.ChunkedArray:
+        with suppress(pa.ArrowInvalid):  # it quotes a value, and must not even be a cause
+            return self.column(name).cast(self._stored(name))
+        raise DataError(f"column {name!r}: its values do not fit the type in which it goes out")
 
     def to_pandas(self) -> pd.DataFrame:
         """The records as a data frame, in the types in which they go out.
@@ -266,11 +271,11 @@ def _nullable() -> dict[pa.DataType, Any]:
     }
 
 
-def _unreadable(frame: pd.DataFrame) -> str:
-    """The first column of which Arrow makes nothing."""
-    for name in frame.columns:
+def _unreadable(frame: pd.DataFrame, schema: Schema) -> str:
+    """The first column of which Arrow makes nothing, by place if its name might be a value."""
+    for position, name in enumerate(frame.columns, start=1):
         try:
             pa.Array.from_pandas(frame[name])
         except (pa.ArrowException, OverflowError, UnicodeError):
-            return str(name)
-    return "?"
+            return f"column {name!r}" if name in schema.columns else f"column {position}"
+    return "a column"

@@ -174,6 +174,7 @@ def test_numbers_wider_or_narrower_than_doubles_are_read(values, column, expecte
         ([7391], pa.time32("s")),
         ([b"\xff7391"], pa.binary()),
         ([[7391]], pa.list_(pa.int64())),
+        ([2**62], pa.timestamp("s")),
     ],
 )
 def test_a_type_that_cannot_be_read_is_refused_without_its_values(values, kind, column):

@@ -1,4 +1,5 @@
 import datetime as dt
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -204,6 +205,25 @@ def test_a_frame_that_arrow_cannot_read_is_refused_in_one_line(column):
         "column 'who' of the data frame has mixed types, or a type that Arrow does not know"
     )
     assert caught.value.__suppress_context__
+
+
+def test_a_column_that_the_schema_does_not_name_is_told_by_its_place():
+    with pytest.raises(DataError) as caught:
+        table_of(pd.DataFrame({"who": [1, 2], SECRET: [object(), 1]}), {"who": {"kind": "id"}})
+    assert str(caught.value).startswith("column 2 of the data frame has mixed types")
+
+
+@pytest.mark.parametrize(
+    "keys", [np.array([2**63 + 7, 1], np.uint64), [Decimal(2**80), Decimal(1)]]
+)
+def test_keys_that_do_not_fit_the_type_in_which_they_go_out_are_refused_unseen(keys):
+    table = table_of(pd.DataFrame({"who": keys}), {"who": {"kind": "id"}})
+    with pytest.raises(DataError) as caught:
+        table.to_pandas()
+    assert str(caught.value) == (
+        "column 'who': its values do not fit the type in which it goes out"
+    )
+    assert caught.value.__context__ is None
 
 
 def test_a_frame_with_duplicate_names_is_refused():

@@ -109,7 +109,9 @@ def hints(found: Sequence[Group], untold: Sequence[Row]) -> str:
     lines = [
         "## Ours without the hint of a target\n",
         "TSTR by gradient boosting; the number of seeds stands in brackets. In bold where ours is "
-        "ahead of the best peer without the hint.\n",
+        "ahead of the best peer without the hint. Run as "
+        + ", ".join(sorted({f"{row['package']}, {row['date']}" for row in untold}))
+        + ".\n",
         "| data | epsilon | generator | with it | without it | best peer |",
         "| --- | --- | --- | ---: | ---: | --- |",
     ]

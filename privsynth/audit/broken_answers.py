@@ -39,6 +39,17 @@ def _() -> Any:
     return in_place_of(mechanisms, "_add_noise", add)
 
 
+@mutant("noise shared by cells", "every second cell of four has the noise of another")
+def _() -> Any:
+    def add(right: Any, counts: Any, grid: Any, noise: Any) -> Any:
+        drawn = right(counts, grid, noise) - counts
+        whole = drawn[: len(drawn) // 4 * 4].reshape(-1, 4)
+        whole[:, 2:] = whole[:, :2]
+        return counts + drawn
+
+    return in_place_of(mechanisms, "_add_noise", add)
+
+
 @mutant("one key for all noise", "secret noise has the same key in every block and run")
 def _() -> Any:
     known = SimpleNamespace(getpid=os.getpid, urandom=bytes)

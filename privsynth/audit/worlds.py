@@ -83,10 +83,20 @@ def _kept(path: Path | None) -> Iterator[dict[str, Any]]:
     if path is None or not path.exists():
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with suppress(json.JSONDecodeError):
+        with suppress(ValueError):
             found = json.loads(line)
-            if isinstance(found, dict) and {"build", "with_person", "scores"} <= found.keys():
+            if isinstance(found, dict) and _is_score(found):
                 yield found
+
+
+def _is_score(found: dict[str, Any]) -> bool:
+    scores = found.get("scores")
+    return (
+        isinstance(found.get("with_person"), bool)
+        and isinstance(scores, dict)
+        and bool(scores)
+        and all(isinstance(each, float) for each in scores.values())
+    )
 
 
 def judge_each(

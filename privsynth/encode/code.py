@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from privsynth.encode.grid import Grid
-from privsynth.schema import OTHER, BooleanColumn, Column
+from privsynth.schema import OTHER, BooleanColumn, Column, NumericColumn
 from privsynth.table import Array, Table
 
 
@@ -59,6 +59,21 @@ class Intervals:
         """The cell of each row, (n_rows,)."""
         steps = self.grid.index(table.numbers(name))
         return np.searchsorted(np.asarray(self.starts), steps, side="right") - 1
+
+    def nearest(self, table: Table, name: str) -> list[Any]:
+        """The value that can be drawn nearest to that of the only row; none where it is drawn.
+
+        Numbers without a declared granularity may lie between the steps of their grid.
+        """
+        column, asked = table.schema.columns[name], table.column(name)[0].as_py()
+        step = self.grid.index(table.numbers(name))
+        (near,) = self.grid.values(step, column).to_pylist()  # type: ignore[arg-type]
+        free = isinstance(column, NumericColumn) and column.granularity is None
+        if free or isinstance(near, float):
+            is_drawn = abs(near - asked) <= self.grid.step * (1.0 if free else 1e-6)
+        else:
+            is_drawn = near == asked
+        return [] if is_drawn else [near]
 
     def draw(self, cells: Array, column: Column, rng: np.random.Generator) -> pa.Array:
         """A value of each cell, every step of it equally likely."""

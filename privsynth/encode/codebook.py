@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from privsynth.encode.code import ColumnCode, Labels
+from privsynth.conform import typed_column
+from privsynth.encode.code import ColumnCode, Intervals, Labels
 from privsynth.errors import SchemaError
-from privsynth.schema import Schema
+from privsynth.schema import Column, Schema
 from privsynth.table import Array, Table
 
 _MANY_LABELS = 20
@@ -74,15 +76,22 @@ class Codebook:
             if not code.missing:
                 raise SchemaError(f"column {name!r}: the schema does not allow it to be missing")
             return code.n_codes - 1, None
-        if isinstance(code.cells, Labels) and _label(value) not in code.cells.labels:
+        column = self.schema.columns[name]
+        found, labels = _read(name, value, column), _labels(code)
+        if found is None or ("" not in labels and not _label(found).strip()):
+            return self.held(name, None)
+        if labels and _label(found) not in labels:
             raise SchemaError(
                 f"column {name!r}: the value asked for is not one that is drawn; these are: "
-                + _first(code.cells.labels)
+                + _first(labels)
             )
-        column = self.schema.columns[name]
         alone = Schema(dataset=self.schema.dataset, columns={name: column})
-        table = Table.from_arrow(pa.table({name: pa.array([value])}), alone)
-        return int(code.encode(table, name)[0]), table.column(name)[0].as_py()
+        table = Table.from_arrow(pa.table({name: pa.array([found])}), alone)
+        if isinstance(code.cells, Intervals) and (nearest := code.cells.nearest(table, name)):
+            raise SchemaError(
+                f"column {name!r}: the value asked for is never drawn; the nearest is {nearest[0]}"
+            )
+        return int(code.encode(table, name)[0]), found
 
     def to_dict(self) -> dict[str, Any]:
         """The codebook as plain values, without the schema."""
@@ -117,6 +126,18 @@ def _first(labels: Sequence[str]) -> str:
     """The labels, or the first of many."""
     many = len(labels) - _MANY_LABELS
     return ", ".join(labels[:_MANY_LABELS]) + (f" and {many} more" if many > 0 else "")
+
+
+def _read(name: str, value: Any, column: Column) -> Any:
+    """A value, not missing, as the column holds it."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    with suppress(pa.ArrowException, OverflowError, TypeError, UnicodeError):
+        return typed_column(name, pa.chunked_array([pa.array([plain])]), column)[0].as_py()
+    raise SchemaError(f"column {name!r}: the value asked for cannot be read as {column.kind}")
+
+
+def _labels(code: ColumnCode) -> Sequence[str]:
+    return code.cells.labels if isinstance(code.cells, Labels) else ()
 
 
 def _label(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,11 +56,14 @@ def require_apart(train: Table, control: Table) -> None:
 
 def _refuse_shared_keys(train: Table, control: Table) -> None:
     unit = train.schema.privacy.unit
-    ours, theirs = _keys(train, unit, plain_text), _keys(control, unit, plain_text)
-    as_written = _keys(train, unit, _as_written)
-    if len(ours) < len(as_written):  # case tells persons apart here
-        ours, theirs = as_written, _keys(control, unit, _as_written)
-    n_shared = pc.sum(pc.is_in(theirs, value_set=ours)).as_py() or 0
+    (ours, ours_plain), (theirs, theirs_plain) = (_keys(each, unit) for each in (train, control))
+    counts = pc.value_counts(ours_plain)
+    of_one = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
+    # Where case or space tells persons of the train table apart, keys are theirs as written alone.
+    shared = pc.or_(
+        pc.is_in(theirs, value_set=ours), pc.is_in(theirs_plain, value_set=of_one.drop_null())
+    )
+    n_shared = pc.sum(shared).as_py() or 0
     if n_shared:
         raise AssessmentError(
             f"column {unit!r}: the control holds {n_shared} of the persons of the train table; "
@@ -68,12 +71,10 @@ def _refuse_shared_keys(train: Table, control: Table) -> None:
         )
 
 
-def _keys(table: Table, unit: str, read: Callable[[Table, str], pa.Array]) -> pa.Array:
-    return pc.unique(read(table, unit))
-
-
-def _as_written(table: Table, name: str) -> pa.Array:
-    return table.column(name).combine_chunks().cast(pa.string())
+def _keys(table: Table, unit: str) -> tuple[pa.Array, pa.Array]:
+    """The keys of the persons as written, and without differences of case or space."""
+    written = pc.unique(table.column(unit).combine_chunks().cast(pa.string()))
+    return written, plain_text(written)
 
 
 def _refuse_twins(train: PlainTable, control: PlainTable) -> None:

@@ -216,7 +216,7 @@ def _overlaps(tables: Tables) -> tuple[Overlap, ...]:
 
 def _overlap(name: str, tables: Tables, n_compared: int) -> Overlap | None:
     column = tables.schema.columns[name]
-    synthetic = plain_text(tables.synthetic, name)
+    synthetic = _text_of(tables.synthetic, name)
     own, persons = _own_values(name, tables.train)
     met = pc.is_in(own, value_set=pc.unique(synthetic))
     n_persons = len(np.unique(persons[met.to_numpy(zero_copy_only=False)]))
@@ -283,7 +283,7 @@ def _own_values(name: str, *tables: Table) -> tuple[pa.Array, NDArray[Any]]:
 
     The persons of a table are numbered on from those of the table before it.
     """
-    text = pa.concat_arrays([plain_text(table, name) for table in tables])
+    text = pa.concat_arrays([_text_of(table, name) for table in tables])
     before = np.cumsum([0, *(table.n_units for table in tables)])
     persons = np.concatenate(
         [_persons(table) + n for table, n in zip(tables, before[:-1], strict=True)]
@@ -299,9 +299,12 @@ def _persons(table: Table) -> NDArray[Any]:
     return table.units() if unit in table.columns else np.arange(table.n_rows)
 
 
-def plain_text(table: Table, name: str) -> pa.Array:
-    """A column as text without differences of case or of space around it; blank is missing."""
-    text = table.column(name).combine_chunks().cast(pa.string())
+def _text_of(table: Table, name: str) -> pa.Array:
+    return plain_text(table.column(name).combine_chunks().cast(pa.string()))
+
+
+def plain_text(text: pa.Array) -> pa.Array:
+    """Text without differences of case or of space around it; blank is missing."""
     text = pc.utf8_lower(pc.utf8_trim_whitespace(text))
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 

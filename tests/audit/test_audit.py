@@ -109,7 +109,11 @@ def test_a_two_world_audit_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_lines_that_are_no_scores_are_passed_over(tmp_path: Path) -> None:
     kept = tmp_path / "worlds.jsonl"
-    kept.write_bytes(b'[1]\n7\n{"build": ""}\n\xff\xfe\n{"build": "", "with_p')
+    line = '{"build": "", "with_person": %s, "scores": %s}\n'
+    wrong = [(world, '{"answers": 0.5}') for world in ("null", '"yes"', "[1]")]
+    wrong += [("true", "{}"), ("false", '"x"'), ("true", '{"answers": null}')]
+    lines = "".join(line % each for each in wrong) + f"[1]\n{'7' * 5_000}\n"
+    kept.write_bytes(lines.encode() + b'{"build": ""}\n\xff\xfe\n{"build": "", "with_p')
     inside, outside = run_worlds(lambda with_person: {"answers": float(with_person)}, 2, kept)
     assert (len(inside), len(outside)) == (2, 2)
     assert run_worlds(lambda _: pytest.fail("all are kept"), 2, kept) == (inside, outside)

@@ -196,7 +196,7 @@ def test_a_baseline_leads_nowhere(csv: Path) -> None:
 def test_ours_without_the_hint_of_a_target_stands_beside_the_best_peer(csv: Path) -> None:
     def fitted(seed: str, tstr: str) -> dict[str, str]:
         cell = {"generator": "diffusion", "dataset": "parity3", "epsilon": "1.0", "seed": seed}
-        return {**cell, "tstr_gb": tstr}
+        return {**cell, "tstr_gb": tstr, "package": "it 1.0", "date": "2026-01-02"}
 
     ahead = page(results.read(csv), [], [fitted("0", "0.7300"), fitted("1", "0.7500")])
     behind = page(results.read(csv), [], [fitted("0", "0.7000")])

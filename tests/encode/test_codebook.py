@@ -180,6 +180,52 @@ def test_a_condition_on_an_unknown_value_names_the_column_only(private_codebook)
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "held"),
+    [
+        ("smoker", np.bool_(True), True),
+        ("smoker", "yes", True),
+        ("smoker", 0, False),
+        ("smoker", "", None),
+        ("age", "40.0", 40),
+        ("age", np.int8(40), 40),
+        ("age", " ", None),
+        ("cost", "0.1", 0.1),
+        ("score", 0.12345, 0.12345),
+        ("code", "", None),
+        ("grade", "low", "low"),
+        ("ward", OTHER, OTHER),
+        ("seen", np.datetime64("2021-05-06"), dt.date(2021, 5, 6)),
+        ("admitted", "2021-05-06 07:08", dt.datetime(2021, 5, 6, 7, 8)),
+    ],
+)
+def test_a_condition_is_held_as_the_column_holds_it(private_codebook, name, value, held):
+    code, found = private_codebook.held(name, value)
+    assert found == held
+    assert type(found) is type(held)
+    assert 0 <= code < private_codebook.columns[name].n_codes
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("age", 2**70, "cannot be read as integer"),
+        ("age", object(), "cannot be read as integer"),
+        ("age", 111, "lies outside its domain"),
+        ("cost", 5.303, "is never drawn; the nearest is 5.3"),
+        ("weight", 10.0**6, "is never drawn; the nearest is"),
+        ("grade", "\ud800", "cannot be read as ordinal"),
+        ("grade", "tall", "these are: low, mid, high"),
+        ("grade", "", "does not allow it to be missing"),
+        ("ward", "zeta", "is not one that is drawn"),
+        ("seen", [1, 2], "holds list where dates are declared"),
+    ],
+)
+def test_a_condition_that_no_record_could_meet_is_refused(private_codebook, name, value, rule):
+    with pytest.raises(SchemaError, match=f"^column '{name}': .*{rule}"):
+        private_codebook.held(name, value)
+
+
 def test_a_saved_codebook_comes_back_the_same(private_codebook):
     back = Codebook.from_dict(private_codebook.to_dict(), everything())
     codes = private_codebook.encode(records())

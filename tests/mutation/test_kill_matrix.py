@@ -34,6 +34,7 @@ NOTICED_BY = {
     "the loss keeps count": "records decide nothing else",
     "half the noise on counts": "noise of counts",
     "noise drawn once": "fresh noise of counts",
+    "noise shared by cells": "fresh noise of counts",
     "one key for all noise": "keys of noise",
     "measured twice a charge": "noise of counts",
     "pairs measured twice": "observed is charged",
