@@ -60,8 +60,8 @@ class Intervals:
         steps = self.grid.index(table.numbers(name))
         return np.searchsorted(np.asarray(self.starts), steps, side="right") - 1
 
-    def nearest(self, table: Table, name: str) -> list[Any]:
-        """The value that can be drawn nearest to that of the only row; none where it is drawn.
+    def nearest(self, table: Table, name: str) -> Any:
+        """The value that can be drawn nearest to that of the only row; None where that is drawn.
 
         Numbers without a declared granularity may lie between the steps of their grid.
         """
@@ -73,7 +73,7 @@ class Intervals:
             is_drawn = abs(near - asked) <= self.grid.step * (1.0 if free else 1e-6)
         else:
             is_drawn = near == asked
-        return [] if is_drawn else [near]
+        return None if is_drawn else near
 
     def draw(self, cells: Array, column: Column, rng: np.random.Generator) -> pa.Array:
         """A value of each cell, every step of it equally likely."""

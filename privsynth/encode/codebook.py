@@ -71,15 +71,13 @@ class Codebook:
         """
         if name not in self.columns:
             raise SchemaError(f"column {name!r}: no column of that name is modelled")
-        code = self.columns[name]
-        if _is_missing(value):
+        code, column = self.columns[name], self.schema.columns[name]
+        labels = code.cells.labels if isinstance(code.cells, Labels) else ()
+        found = None if _is_missing(value) else _read(name, value, column)
+        if found is None or ("" not in labels and not _label(found).strip()):
             if not code.missing:
                 raise SchemaError(f"column {name!r}: the schema does not allow it to be missing")
             return code.n_codes - 1, None
-        column = self.schema.columns[name]
-        found, labels = _read(name, value, column), _labels(code)
-        if found is None or ("" not in labels and not _label(found).strip()):
-            return self.held(name, None)
         if labels and _label(found) not in labels:
             raise SchemaError(
                 f"column {name!r}: the value asked for is not one that is drawn; these are: "
@@ -87,9 +85,10 @@ class Codebook:
             )
         alone = Schema(dataset=self.schema.dataset, columns={name: column})
         table = Table.from_arrow(pa.table({name: pa.array([found])}), alone)
-        if isinstance(code.cells, Intervals) and (nearest := code.cells.nearest(table, name)):
+        nearest = code.cells.nearest(table, name) if isinstance(code.cells, Intervals) else None
+        if nearest is not None:
             raise SchemaError(
-                f"column {name!r}: the value asked for is never drawn; the nearest is {nearest[0]}"
+                f"column {name!r}: the value asked for is never drawn; the nearest is {nearest}"
             )
         return int(code.encode(table, name)[0]), found
 
@@ -134,10 +133,6 @@ def _read(name: str, value: Any, column: Column) -> Any:
     with suppress(pa.ArrowException, OverflowError, TypeError, UnicodeError):
         return typed_column(name, pa.chunked_array([pa.array([plain])]), column)[0].as_py()
     raise SchemaError(f"column {name!r}: the value asked for cannot be read as {column.kind}")
-
-
-def _labels(code: ColumnCode) -> Sequence[str]:
-    return code.cells.labels if isinstance(code.cells, Labels) else ()
 
 
 def _label(value: Any) -> str:
